@@ -182,10 +182,10 @@ func (d *Dir) makeFolders(name string) error {
 	parts := strings.Split(name, "/")
 	for i := range parts {
 		folder := strings.Join(parts[:i+1], "/")
-		switch err := d.root.Mkdir(filepath.FromSlash(folder), 0o777); {
-		case err == nil:
-			d.files.folderCreated(d.Abs(folder))
-		case !errors.Is(err, fs.ErrExist):
+		err := d.files.makeFolder(d.Abs(folder), func() error {
+			return d.root.Mkdir(filepath.FromSlash(folder), 0o777)
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -195,12 +195,10 @@ func (d *Dir) makeFolders(name string) error {
 // prune removes a folder and its parents, as far up as they are empty and were
 // created by uploads.
 func (d *Dir) prune(folder string) {
-	for ; folder != "."; folder = path.Dir(folder) {
-		abs := d.Abs(folder)
-		if !d.files.wasCreated(abs) || d.root.Remove(filepath.FromSlash(folder)) != nil {
-			return // somebody else's, or not empty
-		}
-		d.files.folderRemoved(abs)
+	for folder != "." && d.files.removeFolder(d.Abs(folder), func() error {
+		return d.root.Remove(filepath.FromSlash(folder))
+	}) {
+		folder = path.Dir(folder)
 	}
 }
 

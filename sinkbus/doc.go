@@ -12,7 +12,7 @@
 //
 // # Lock order
 //
-// A path's lock (Files) comes before Bus.mu, which comes before Stream.mu.
+// A path's lock (Files) comes before Files.foldersMu, Bus.mu and Stream.mu.
 // Nothing else is locked, and none of them is held while bytes are read from a
 // producer or handed to a reader.
 package sinkbus

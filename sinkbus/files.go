@@ -2,6 +2,7 @@ package sinkbus
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"sync"
@@ -24,7 +25,11 @@ type Files struct {
 	mu        sync.Mutex
 	locks     map[string]*pathLock
 	appending map[string]fs.FileInfo // what the file was before
-	created   map[string]struct{}    // folders that uploads created
+
+	// foldersMu guards created, and is held while a folder is made or removed,
+	// so that created is true to the disk.
+	foldersMu sync.Mutex
+	created   map[string]struct{} // folders that uploads created
 }
 
 // pathLock is held by who changes what is under a path.
@@ -107,23 +112,27 @@ func (f *Files) endAppend(path string) {
 	f.mu.Unlock()
 }
 
-// folderCreated remembers that an upload created the folder.
-func (f *Files) folderCreated(path string) {
-	f.mu.Lock()
-	f.created[path] = struct{}{}
-	f.mu.Unlock()
+// makeFolder has mkdir make a folder, and remembers it if it was not there.
+func (f *Files) makeFolder(path string, mkdir func() error) error {
+	f.foldersMu.Lock()
+	defer f.foldersMu.Unlock()
+	err := mkdir()
+	if err == nil {
+		f.created[path] = struct{}{}
+	} else if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	return err
 }
 
-// wasCreated tells whether an upload created the folder.
-func (f *Files) wasCreated(path string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	_, ok := f.created[path]
-	return ok
-}
-
-func (f *Files) folderRemoved(path string) {
-	f.mu.Lock()
+// removeFolder has remove remove a folder, if uploads created it. It tells
+// whether it is gone; one that is not empty stays.
+func (f *Files) removeFolder(path string, remove func() error) bool {
+	f.foldersMu.Lock()
+	defer f.foldersMu.Unlock()
+	if _, ok := f.created[path]; !ok || remove() != nil {
+		return false
+	}
 	delete(f.created, path)
-	f.mu.Unlock()
+	return true
 }

@@ -6,10 +6,16 @@ import (
 )
 
 // Spill is where a log with a bounded tail keeps the bytes that have left
-// memory; an *os.File is one.
+// memory; an *os.File is one. A log writes to it in large pieces: about as much
+// as it keeps in memory at a time.
 type Spill interface {
 	io.ReaderAt
 	io.WriterAt
+}
+
+// blockWriter is a Spill that takes several blocks in one call.
+type blockWriter interface {
+	WriteBlocksAt(blocks [][]byte, off int64) (int64, error)
 }
 
 // log is the bytes of a stream, in blocks. One goroutine at a time writes it;
@@ -35,10 +41,12 @@ type log struct {
 	// keep is how many blocks stay in memory, 0 for all.
 	keep int64
 
-	spill   Spill
-	spilled int64 // bytes written to spill: the writer's
-	tail    *block
-	used    int // bytes of tail that are in use: the writer's
+	// The rest is the writer's.
+	spill   Spill    // may be read by readers
+	spilled int64    // how many bytes of the log are in spill
+	tail    *block   // the newest block
+	used    int      // how many bytes of it are in use
+	iov     [][]byte // what flush writes, kept for its memory
 }
 
 // table maps block numbers to slots. Where only a tail is kept it is a ring.
@@ -87,22 +95,25 @@ func (l *log) commit(n int) {
 	l.end.Add(int64(n))
 }
 
-// roll begins a new block. A full one is written to the spill first, so that
-// whatever leaves memory is there.
+// roll begins a new block. The oldest leaves memory if there are too many; what
+// is not in the spill by then is written first, all of it at once.
 func (l *log) roll() error {
 	var no int64
 	if l.tail != nil {
 		no = l.tail.no + 1
-		if err := l.flush(); err != nil {
-			return err
-		}
 	}
 	t := l.table.Load()
 	switch {
 	case l.keep > 0 && no >= l.keep:
+		start := (no - l.keep + 1) << l.shift
+		if l.spill != nil && l.spilled < start {
+			if err := l.flush(); err != nil {
+				return err
+			}
+		}
 		// start moves before the slot is emptied: a reader that misses the
 		// block then knows from start where to look for it
-		l.start.Store((no - l.keep + 1) << l.shift)
+		l.start.Store(start)
 		if old := t.slot(no - l.keep).Swap(nil); old != nil {
 			old.unref(l.shift)
 		}
@@ -122,17 +133,33 @@ func (l *log) roll() error {
 
 // flush writes what is not yet in the spill.
 func (l *log) flush() error {
-	if l.spill == nil || l.tail == nil {
+	end := l.end.Load()
+	if l.spill == nil || l.spilled == end {
 		return nil
 	}
-	base := l.tail.no << l.shift
-	from := max(0, l.spilled-base)
-	if from == int64(l.used) {
-		return nil
+	t := l.table.Load()
+	l.iov = l.iov[:0]
+	for off := l.spilled; off < end; {
+		b := t.slot(off >> l.shift).Load()
+		base := b.no << l.shift
+		stop := min(end, base+1<<l.shift)
+		l.iov = append(l.iov, b.data[off-base:stop-base])
+		off = stop
 	}
-	n, err := l.spill.WriteAt(l.tail.data[from:l.used], base+from)
-	l.spilled += int64(n)
-	return err
+	defer clear(l.iov) // blocks must not be kept alive
+	if w, ok := l.spill.(blockWriter); ok && len(l.iov) > 1 {
+		n, err := w.WriteBlocksAt(l.iov, l.spilled)
+		l.spilled += n
+		return err
+	}
+	for _, p := range l.iov {
+		n, err := l.spill.WriteAt(p, l.spilled)
+		l.spilled += int64(n)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pin returns the block with the given number and a reference to it, or nil

@@ -25,17 +25,21 @@ func IsTemp(name string) bool {
 		(strings.HasSuffix(name, uploadSuffix) || strings.HasSuffix(name, appendSuffix))
 }
 
+// tempTries is how often temp tries, as others may remove the folder meanwhile.
+const tempTries = 100
+
 // temp creates a temporary file in a folder, which it creates if need be. The
 // file is locked, so that no other process takes it for a left-over.
 func (d *Dir) temp(folder, suffix string) (*os.File, string, error) {
 	var lastErr error
-	for range 10 {
+	for range tempTries {
 		name := path.Join(folder, tempPrefix+rand.Text()[:16]+suffix)
 		f, err := d.root.OpenFile(filepath.FromSlash(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			// no such folder, or one that was removed just now
-			if err := d.makeFolders(folder); err != nil {
+			// no such folder, or one that was removed just now, which may
+			// happen again while it is being made
+			if err := d.makeFolders(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, "", err
 			}
 			lastErr = err
@@ -56,3 +60,8 @@ func (d *Dir) temp(folder, suffix string) (*os.File, string, error) {
 	}
 	return nil, "", lastErr
 }
+
+// spillFile is a file that takes several blocks in one call where the system
+// has one for that: a long call costs less than many short ones, since the Go
+// runtime finds another thread for others whenever one takes its time.
+type spillFile struct{ *os.File }
