@@ -69,9 +69,10 @@ func (o Outcome) String() string {
 type Result struct {
 	Outcome Outcome
 
-	// Whether the Range header is to be applied: the method is GET, which is
-	// the only one that has ranges (RFC 9110 section 14.2), there is a Range,
-	// and If-Range allows it or is absent. Otherwise Range is to be ignored.
+	// Whether the Range header is to be applied: the method is GET or HEAD,
+	// there is a Range, and If-Range allows it or is absent. Otherwise Range is
+	// to be ignored. RFC 9110 section 14.2 knows ranges of GET only; a HEAD is
+	// answered as the GET would be, as other servers do.
 	UseRange bool
 
 	// The header field that decided, empty for Proceed.
@@ -128,7 +129,7 @@ func Evaluate(method string, h http.Header, res Resource) Result {
 	}
 
 	// step 5
-	useRange := method == http.MethodGet && present(h["Range"]) && res.ifRange(h["If-Range"])
+	useRange := read && present(h["Range"]) && res.ifRange(h["If-Range"])
 	return Result{UseRange: useRange}
 }
 
