@@ -1,0 +1,233 @@
+package handler
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// request is one request on its way through a server.
+type request struct {
+	*Server
+
+	w     http.ResponseWriter
+	r     *http.Request
+	repl  *caddy.Replacer
+	table *mountTable
+	conn  *conn
+	path  target
+
+	clientIP string
+
+	// What has been answered so far, for the log.
+	status int
+	bytes  int64
+}
+
+// methods are what is known; anything else is 501.
+const (
+	readMethods  = "GET, HEAD, OPTIONS"
+	writeMethods = "PUT, POST, PATCH, DELETE, OPTIONS"
+	allMethods   = "GET, HEAD, PUT, POST, PATCH, DELETE, OPTIONS"
+)
+
+// errNext ends a request that the next handler is to serve.
+var errNext = errors.New("not ours")
+
+// serve answers a request, or returns the error that it is to be answered with.
+func (q *request) serve() error {
+	if q.cors() {
+		return nil
+	}
+	if err := q.admit(); err != nil {
+		return err
+	}
+	var err error
+	if q.path, err = parseTarget(q.r.URL.Path); err != nil {
+		return err
+	}
+	if q.table, err = q.folders.table(q.Server); err != nil {
+		return err
+	}
+	switch q.r.Method {
+	case http.MethodGet, http.MethodHead:
+		return q.get()
+	case http.MethodPut, http.MethodPost:
+		return q.put()
+	case http.MethodPatch:
+		return q.patch()
+	case http.MethodDelete:
+		return q.delete()
+	case http.MethodOptions:
+		return q.options()
+	case "SOURCE":
+		return q.notAllowed()
+	default:
+		return fail(http.StatusNotImplemented, "Method is not supported")
+	}
+}
+
+// admit applies the limits of connections.
+func (q *request) admit() error {
+	q.conn.setTimeout(q.timeout)
+	if q.maxConns == 0 && q.maxPeerConns == 0 {
+		return nil
+	}
+	switch q.conn.enter(q.counter, q.clientIP, q.maxConns, q.maxPeerConns) {
+	case tooMany:
+		return q.refuse(http.StatusServiceUnavailable, "maxc", "Too many connections")
+	case tooManyOfPeer:
+		return q.refuse(http.StatusTooManyRequests, "maxp", "Too many connections from your address")
+	default:
+		return nil
+	}
+}
+
+// retryAfter is what clients are told to wait, in seconds, when there are too
+// many of them.
+const retryAfter = "5"
+
+func (q *request) refuse(status int, option, reason string) error {
+	q.logger.Warn("connection refused: limit reached",
+		zap.String("option", option), zap.String("client_ip", q.clientIP))
+	h := q.w.Header()
+	h.Set("Retry-After", retryAfter)
+	q.closeConnection()
+	return fail(status, reason)
+}
+
+// closeConnection has the connection closed after the response. In HTTP/2 and 3
+// there is no such thing for one response.
+func (q *request) closeConnection() {
+	if q.r.ProtoMajor == 1 {
+		q.w.Header().Set("Connection", "close")
+	}
+}
+
+// allow returns the methods that the path can be used with.
+func (q *request) allow() string {
+	_, writable := q.writeMount()
+	switch {
+	case writable && len(q.table.mounts) == 0:
+		return writeMethods
+	case writable:
+		return allMethods
+	default:
+		return readMethods
+	}
+}
+
+// notAllowed is the 405 of a method that the path cannot be used with.
+func (q *request) notAllowed() error {
+	q.w.Header().Set("Allow", q.allow())
+	return fail(http.StatusMethodNotAllowed, "This method is not possible here")
+}
+
+// writeHeader sends the header: the fields that every response has are set here
+// and nowhere else. Nothing may be set afterwards.
+func (q *request) writeHeader(status int) {
+	q.commonHeader(status)
+	q.status = status
+	q.w.WriteHeader(status)
+}
+
+// commonHeader sets the header fields that every response has, errors included.
+func (q *request) commonHeader(status int) {
+	h := q.w.Header()
+	if q.opts.UserAgent != "" {
+		h.Set("Server", q.opts.UserAgent)
+	}
+	if q.opts.ServerUTC {
+		h.Set("Server-Utc", strconv.FormatInt(time.Now().UnixMilli(), 10))
+	}
+	if q.r.ProtoMajor == 1 {
+		q.connectionHeader(h, status)
+	}
+	for name, values := range q.opts.Headers {
+		expanded := make([]string, len(values))
+		for i, v := range values {
+			expanded[i] = q.repl.ReplaceAll(v, "")
+		}
+		h[name] = expanded
+	}
+}
+
+// connectionHeader sets what HTTP/1 says about the connection, and counts the
+// error responses on it.
+func (q *request) connectionHeader(h http.Header, status int) {
+	if status >= 400 {
+		if n := q.conn.failures.Add(1); q.maxClientErrors > 0 && int(n) >= q.maxClientErrors {
+			h.Set("Connection", "close")
+		}
+	} else if q.conn.failures.Load() != 0 {
+		q.conn.failures.Store(0)
+	}
+	if q.opts.Close {
+		h.Set("Connection", "close")
+	}
+	if q.timeout > 0 && h.Get("Connection") == "" && !q.r.Close {
+		h.Set("Keep-Alive", "timeout="+strconv.FormatInt(int64(max(q.timeout/time.Second, 1)), 10))
+	}
+}
+
+// finish answers a request that ended with an error. Where the site has error
+// routes they get it; otherwise the client gets a short reason.
+func (q *request) finish(err error) error {
+	status, reason := explain(err)
+	if status >= 500 && status != http.StatusNotImplemented {
+		q.logger.Error("request failed", zap.Int("status", status),
+			zap.String("method", q.r.Method), zap.String("path", q.r.URL.Path), zap.Error(err))
+	}
+	srv, _ := q.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if srv != nil && srv.Errors != nil && len(srv.Errors.Routes) > 0 {
+		q.commonHeader(status)
+		q.status = status
+		return caddyhttp.Error(status, err)
+	}
+	h := q.w.Header()
+	for _, name := range []string{"ETag", "Last-Modified", "Content-Encoding", "Cache-Control", "Accept-Ranges"} {
+		h.Del(name)
+	}
+	body := reason + "\n"
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	q.writeHeader(status)
+	if q.r.Method != http.MethodHead {
+		n, err := q.w.Write([]byte(body))
+		q.bytes = int64(n)
+		if err != nil {
+			return nil //nolint:nilerr // the client is gone; there is nobody to tell
+		}
+	}
+	return nil
+}
+
+// peer returns the address of the client, for what is counted for each.
+func (q *request) peer() netip.Addr {
+	addr, err := netip.ParseAddr(q.clientIP)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr
+}
+
+// clientIP returns the client's address as Caddy determined it.
+func clientIP(r *http.Request) string {
+	if ip, ok := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string); ok && ip != "" {
+		return ip
+	}
+	host := r.RemoteAddr
+	if i := strings.LastIndexByte(host, ':'); i >= 0 {
+		host = host[:i]
+	}
+	return strings.Trim(host, "[]")
+}

@@ -1,0 +1,222 @@
+package handler
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-httpout/httpout/handler/access"
+)
+
+// Server is the options and counters shared by all httpout destinations of one
+// site, or by the sites that name the same server. It does not change after it
+// was set up, but for the rule files, which it follows.
+type Server struct {
+	opts    Options
+	state   *State
+	counter *counter
+	logger  *zap.Logger
+
+	maxConns, maxPeerConns, maxClientErrors int
+	zmax, maxUpload                         int64
+	timeout                                 time.Duration
+	log                                     requestLog
+	hide                                    []string
+
+	// writeDir is the absolute path of wdir, empty without one.
+	writeDir string
+
+	users  *access.Watched[*access.Users]
+	groups *access.Watched[*access.Groups]
+	rules  []*access.Watched[*access.Rules]
+
+	folders folders
+	holders atomic.Int32 // configurations and requests that use the server
+}
+
+// NewServer sets up a server. The key tells it from others of the configuration
+// and is the same after a reload, for what outlives that. Nothing on disk is
+// changed before Open.
+func NewServer(o Options, key string, state *State, logger *zap.Logger) (*Server, error) {
+	s := &Server{
+		opts:            o,
+		state:           state,
+		logger:          logger,
+		maxConns:        valueOr(o.MaxConns, DefaultMaxConns),
+		maxPeerConns:    valueOr(o.MaxPeerConns, DefaultMaxPeerConns),
+		maxClientErrors: valueOr(o.MaxClientErrors, DefaultMaxClientErrors),
+		zmax:            valueOr(o.ZMax, DefaultZMax),
+		maxUpload:       valueOr(o.MaxUpload, DefaultMaxUpload),
+		timeout:         time.Duration(valueOr(o.Timeout, caddy.Duration(DefaultTimeout*time.Second))),
+	}
+	var err error
+	if s.log, err = parseRequestLog(o.ReqLog); err != nil {
+		return nil, err
+	}
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	expand := func(v string) (string, error) { return caddy.NewReplacer().ReplaceOrErr(v, true, true) }
+	if err := s.provisionUsers(expand); err != nil {
+		return nil, err
+	}
+	if err := s.provisionFolders(expand); err != nil {
+		return nil, err
+	}
+	s.provisionHide(expand)
+	s.counter = state.conns.counter(key)
+	s.holders.Store(1)
+	return s, nil
+}
+
+// valueOr returns what p points to, or the default.
+func valueOr[T any](p *T, def T) T {
+	if p == nil {
+		return def
+	}
+	return *p
+}
+
+// Key identifies a server's options within a Caddy server.
+func Key(caddyServer string, o Options) (string, error) {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return caddyServer + "/" + hex.EncodeToString(sum[:16]), nil
+}
+
+// validate checks what needs no look at the disk.
+func (s *Server) validate() error {
+	o := &s.opts
+	switch {
+	case len(o.ReadDirs) == 0 && o.WriteDir == "":
+		return errors.New("there is nothing to serve: set rdirs or wdir")
+	case o.Mode != "" && o.Mode != "default":
+		return fmt.Errorf("hmode %q is not available in this version", o.Mode)
+	case s.zmax < 0 || s.maxUpload < 0 || s.timeout < 0:
+		return errors.New("zmax, maxs and timeout may not be negative")
+	case s.maxConns < 0 || s.maxPeerConns < 0 || s.maxClientErrors < 0:
+		return errors.New("maxc, maxp and max_client_errors may not be negative")
+	}
+	switch o.CORS {
+	case "", "auto", "on", "off":
+	default:
+		return fmt.Errorf("cors is %q, want off, on or auto", o.CORS)
+	}
+	switch o.Ranges {
+	case "", "concat", "multipart":
+	default:
+		return fmt.Errorf("ranges is %q, want concat or multipart", o.Ranges)
+	}
+	for _, pattern := range o.Hide {
+		if _, err := filepath.Match(pattern, "x"); err != nil {
+			return fmt.Errorf("hide %q: %v", pattern, err)
+		}
+	}
+	return nil
+}
+
+// provisionUsers reads the files of users and groups.
+func (s *Server) provisionUsers(expand func(string) (string, error)) error {
+	if s.opts.Users != "" {
+		name, err := expand(s.opts.Users)
+		if err != nil {
+			return fmt.Errorf("users: %v", err)
+		}
+		s.users, err = access.NewWatched(name, access.ParseUsers, s.keptOld("users"))
+		if err != nil {
+			return fmt.Errorf("reading users: %v", err)
+		}
+	}
+	if s.opts.Groups != "" {
+		name, err := expand(s.opts.Groups)
+		if err != nil {
+			return fmt.Errorf("groups: %v", err)
+		}
+		s.groups, err = access.NewWatched(name, access.ParseGroups, s.keptOld("groups"))
+		if err != nil {
+			return fmt.Errorf("reading groups: %v", err)
+		}
+	}
+	return nil
+}
+
+// keptOld returns what to do with an edit that cannot be used.
+func (s *Server) keptOld(what string) func(error) {
+	return func(err error) {
+		s.logger.Error("keeping what was read before: the edited file cannot be used",
+			zap.String("file", what), zap.Error(err))
+	}
+}
+
+// provisionHide completes the patterns of what is never served: those with a
+// separator are made absolute, and our own files are added.
+func (s *Server) provisionHide(expand func(string) (string, error)) {
+	patterns := append([]string(nil), s.opts.Hide...)
+	patterns = append(patterns, s.opts.Users, s.opts.Groups)
+	for _, w := range s.rules {
+		patterns = append(patterns, w.Filename())
+	}
+	for i, p := range patterns {
+		if p == "" {
+			continue
+		}
+		if expanded, err := expand(p); err == nil {
+			p = expanded
+		}
+		own := i >= len(s.opts.Hide)
+		if !own && !containsSeparator(p) {
+			s.hide = append(s.hide, p)
+			continue
+		}
+		abs, err := filepath.Abs(p)
+		if err != nil {
+			continue
+		}
+		s.hide = append(s.hide, abs)
+		if resolved, err := filepath.EvalSymlinks(abs); err == nil && resolved != abs {
+			s.hide = append(s.hide, resolved)
+		}
+	}
+}
+
+func containsSeparator(p string) bool {
+	for i := range len(p) {
+		if os.IsPathSeparator(p[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// Open creates and opens the directories. Requests that come earlier do so
+// themselves.
+func (s *Server) Open() error {
+	_, err := s.folders.table(s)
+	return err
+}
+
+// use keeps the server's directories open until release.
+func (s *Server) use() { s.holders.Add(1) }
+
+func (s *Server) release() {
+	if s.holders.Add(-1) == 0 {
+		s.folders.close()
+	}
+}
+
+// Close is called when the configuration that the server belongs to is gone.
+// Requests in progress keep it until they end.
+func (s *Server) Close() { s.release() }
