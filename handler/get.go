@@ -54,6 +54,9 @@ func (q *request) get() error {
 	case q.opts.PassThru:
 		return errNext
 	default:
+		if denied := q.mayReadVirtual(); denied != nil {
+			return denied
+		}
 		return err
 	}
 }
@@ -79,8 +82,6 @@ func (q *request) getPlace(p place) error {
 		return err
 	}
 	switch {
-	case info.IsDir() && !q.path.slash:
-		return q.redirectToSlash()
 	case info.IsDir():
 		return q.list()
 	case q.path.slash || !info.Mode().IsRegular():
@@ -209,16 +210,13 @@ func (q *request) acceptRanges(h http.Header) {
 	}
 }
 
-// sniffLen is how much of a file tells what it is.
-const sniffLen = 512
-
 // fileType returns the media type of a file: by its name, else by its content.
 func fileType(name string, f io.ReaderAt, size int64) (string, error) {
 	if t := mediatype.ByName(name); t != "" {
 		return t, nil
 	}
-	var buf [sniffLen]byte
-	n, err := f.ReadAt(buf[:min(sniffLen, size)], 0)
+	var buf [mediatype.SniffLen]byte
+	n, err := f.ReadAt(buf[:min(int64(len(buf)), size)], 0)
 	if err != nil && err != io.EOF {
 		return "", err
 	}

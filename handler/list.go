@@ -15,14 +15,14 @@ import (
 // list answers with the listing of a directory: what all directories that are
 // laid over each other there have, and the mount points.
 func (q *request) list() error {
-	if !q.path.slash {
-		return q.redirectToSlash()
-	}
 	if !q.opts.DirList {
 		if err := q.mayUse(); err != nil {
 			return err
 		}
 		return fail(http.StatusForbidden, "Directory browsing is not allowed")
+	}
+	if !q.path.slash {
+		return q.redirectToSlash()
 	}
 	entries, err := q.entries()
 	if err != nil {

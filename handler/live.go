@@ -130,7 +130,7 @@ func streamType(p place, s *sinkbus.Stream) string {
 	if t := mediatype.ByName(p.name); t != "" {
 		return t
 	}
-	return mediatype.Sniff(s.Head(sniffLen))
+	return mediatype.Sniff(s.Head(mediatype.SniffLen))
 }
 
 // follow writes the stream from the reader's position, up to before last or, if

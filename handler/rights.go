@@ -38,6 +38,7 @@ func (q *request) user() (string, error) {
 	case err != nil:
 		return "", err
 	}
+	q.repl.Set("http.auth.user.id", name) // for access logs and other handlers
 	return name, nil
 }
 
@@ -117,4 +118,16 @@ func (q *request) mayReadTarget(p place) error {
 		return err
 	}
 	return q.mayRead(place{p.mount, filepath.ToSlash(rel)})
+}
+
+// mayReadVirtual is mayRead for a path that is in no directory, but covered by
+// a section that has only a name.
+func (q *request) mayReadVirtual() error {
+	if len(q.table.rights) == 0 {
+		return nil
+	}
+	if sec := q.table.rights.ForURL("/" + q.path.name); sec != nil && sec.Virtual {
+		return q.decide(sec.CanRead)
+	}
+	return nil
 }
