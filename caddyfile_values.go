@@ -122,7 +122,7 @@ func parseReqLog(text string) (string, error) {
 // parsePorts parses one port, or two for HTTP and HTTPS. 0 stands for the default.
 func parsePorts(args []string) ([]int, error) {
 	var ports []int
-	for _, text := range strings.Split(strings.Join(args, ","), ",") {
+	for text := range strings.SplitSeq(strings.Join(args, ","), ",") {
 		port, err := strconv.ParseUint(text, 10, 16)
 		if err != nil {
 			return nil, fmt.Errorf("'%s' is not a port: want a number up to 65535", text)

@@ -267,7 +267,7 @@ func (f *folders) close() {
 	defer f.mu.Unlock()
 	f.closed = true
 	for _, d := range f.open {
-		d.Close() //nolint:errcheck // nothing was written through it
+		d.Close()
 	}
 	f.open = nil
 }

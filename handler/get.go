@@ -176,6 +176,7 @@ func (q *request) file(p place, f *os.File, info fs.FileInfo) error {
 		Exists: true, ETag: tag, ModTime: info.ModTime(), Now: time.Now(),
 	})
 	switch result.Outcome {
+	case precond.Proceed:
 	case precond.NotModified:
 		h.Del("Content-Type")
 		h.Del("Content-Encoding")

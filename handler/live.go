@@ -138,7 +138,7 @@ func streamType(p place, s *sinkbus.Stream) string {
 // client must not take it for complete.
 func (q *request) follow(reader *sinkbus.Reader, last int64) error {
 	defer q.overrideWriteTimeout()()
-	rc := http.NewResponseController(q.w) //nolint:bodyclose // there is none
+	rc := http.NewResponseController(q.w)
 	if err := rc.Flush(); err != nil {
 		return errLeft
 	}

@@ -146,7 +146,7 @@ func (q *request) commonHeader(status int) {
 		h.Set("Server", q.opts.UserAgent)
 	}
 	if q.opts.ServerUTC {
-		h["Server-UTC"] = []string{strconv.FormatInt(time.Now().UnixMilli(), 10)} //nolint:canonicalheader // as the reference spells it
+		h["Server-UTC"] = []string{strconv.FormatInt(time.Now().UnixMilli(), 10)}
 	}
 	if q.r.ProtoMajor == 1 {
 		q.connectionHeader(h, status)

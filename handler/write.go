@@ -130,7 +130,7 @@ func (q *request) preconditions(old fs.FileInfo) error {
 
 // receive reads the body into an upload.
 func (q *request) receive(u *sinkbus.Upload) error {
-	b := &body{r: q.r, rc: http.NewResponseController(q.w), max: q.maxUpload} //nolint:bodyclose // there is none
+	b := &body{r: q.r, rc: http.NewResponseController(q.w), max: q.maxUpload}
 	if !q.state.beginBody(b) {
 		return errStopping
 	}
@@ -211,8 +211,7 @@ func (b *body) Read(p []byte) (int, error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		b.err = errStalled
 	default:
-		var he caddyhttp.HandlerError
-		if errors.As(err, &he) {
+		if he, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 			b.err = he // request_body's own limit
 		} else {
 			b.err = failWith(http.StatusBadRequest, "The upload was not completed", err)

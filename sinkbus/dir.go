@@ -32,7 +32,7 @@ type Dir struct {
 
 // OpenDir opens a directory, which it creates with its parents if need be.
 func OpenDir(name string, files *Files) (*Dir, error) {
-	if err := os.MkdirAll(name, 0o777); err != nil { //nolint:gosec // the umask decides, as for other servers
+	if err := os.MkdirAll(name, 0o777); err != nil {
 		return nil, err
 	}
 	abs, err := filepath.Abs(name)

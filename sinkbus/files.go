@@ -112,7 +112,8 @@ func (f *Files) endAppend(path string) {
 	f.mu.Unlock()
 }
 
-// makeFolder has mkdir make a folder, and remembers it if it was not there.
+// makeFolder makes a folder by calling mkdir, and remembers it if it was not
+// there.
 func (f *Files) makeFolder(path string, mkdir func() error) error {
 	f.foldersMu.Lock()
 	defer f.foldersMu.Unlock()
@@ -125,8 +126,8 @@ func (f *Files) makeFolder(path string, mkdir func() error) error {
 	return err
 }
 
-// removeFolder has remove remove a folder, if uploads created it. It tells
-// whether it is gone; one that is not empty stays.
+// removeFolder removes a folder by calling remove, if uploads created it. It
+// tells whether it is gone; one that is not empty stays.
 func (f *Files) removeFolder(path string, remove func() error) bool {
 	f.foldersMu.Lock()
 	defer f.foldersMu.Unlock()

@@ -55,7 +55,7 @@ func (u *Upload) Patch(ctx context.Context, fsync bool, plan func(old fs.FileInf
 	case old == nil:
 		return false, nil, fs.ErrNotExist
 	case len(pieces) == 1 && pieces[0].Offset == old.Size():
-		info, err = u.appendTo(old, fsync)
+		info, err = u.appendTo(fsync)
 	default:
 		info, err = u.patchCopy(pieces, fsync)
 	}
@@ -64,14 +64,15 @@ func (u *Upload) Patch(ctx context.Context, fsync bool, plan func(old fs.FileInf
 
 // appendTo adds the upload to the end of its file. A journal beside the file
 // says how long it was, so that a half-done append can be undone after a crash.
-func (u *Upload) appendTo(old fs.FileInfo, fsync bool) (fs.FileInfo, error) {
+func (u *Upload) appendTo(fsync bool) (fs.FileInfo, error) {
 	d := u.dir
 	f, err := d.root.OpenFile(filepath.FromSlash(u.name), os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if old, err = f.Stat(); err != nil { // where u.name is a link, what it leads to
+	old, err := f.Stat()
+	if err != nil {
 		return nil, err
 	}
 	journal, journalName, err := d.temp(path.Dir(u.name), appendSuffix)

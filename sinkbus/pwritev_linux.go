@@ -18,7 +18,7 @@ func (f spillFile) WriteBlocksAt(blocks [][]byte, off int64) (int64, error) {
 	var werr error
 	err = c.Write(func(fd uintptr) bool {
 		for len(blocks) > 0 {
-			n, err := unix.Pwritev(int(fd), blocks, off+written) //nolint:gosec // a descriptor is an int
+			n, err := unix.Pwritev(int(fd), blocks, off+written)
 			if errors.Is(err, unix.EINTR) {
 				continue
 			}

@@ -25,8 +25,8 @@ func lockFile(f *os.File) bool {
 	ok := false
 	err = c.Control(func(fd uintptr) {
 		var st unix.Stat_t
-		ok = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) == nil && //nolint:gosec // a descriptor is an int
-			unix.Fstat(int(fd), &st) == nil && st.Nlink > 0 //nolint:gosec // as above
+		ok = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) == nil &&
+			unix.Fstat(int(fd), &st) == nil && st.Nlink > 0
 	})
 	return ok && err == nil
 }

@@ -146,8 +146,9 @@ func (a *Authenticator) Verify(ctx context.Context, users *Users, client netip.A
 			return nil
 		case wrong:
 			return ErrUnauthorized
+		case unchecked:
+			// whoever led left the queue; go on without
 		}
-		// Whoever led left the queue; go on without.
 	}
 }
 

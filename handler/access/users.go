@@ -216,7 +216,7 @@ func (u *Users) parseSections(lines *lineReader) error {
 		}
 	}
 	if lines.err() != nil {
-		return nil // the section is incomplete; the caller returns the error
+		return nil //nolint:nilerr // the section is incomplete; the caller returns the error
 	}
 	return u.endUser(sec, lines.filename)
 }

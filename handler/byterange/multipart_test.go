@@ -31,19 +31,22 @@ func TestMultipartBody(t *testing.T) {
 	}{
 		{
 			"two ranges, 14.6",
-			[]Range{{0, 2}, {4, 3}}, 10, "text/plain",
+			[]Range{{0, 2}, {4, 3}},
+			10, "text/plain",
 			"--B\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-1/10\r\n\r\n01" +
 				"\r\n--B\r\nContent-Type: text/plain\r\nContent-Range: bytes 4-6/10\r\n\r\n456" +
 				"\r\n--B--\r\n",
 		},
 		{
 			"no content type",
-			[]Range{{9, 1}}, 10, "",
+			[]Range{{9, 1}},
+			10, "",
 			"--B\r\nContent-Range: bytes 9-9/10\r\n\r\n9\r\n--B--\r\n",
 		},
 		{
 			"size not known",
-			[]Range{{0, 1}}, -1, "",
+			[]Range{{0, 1}},
+			-1, "",
 			"--B\r\nContent-Range: bytes 0-0/*\r\n\r\n0\r\n--B--\r\n",
 		},
 	} {

@@ -55,8 +55,9 @@ func Append(dst, src []byte, e Encoding) []byte {
 		return appendWith(&gzipWriters, dst, src)
 	case Deflate:
 		return appendWith(&zlibWriters, dst, src)
+	default:
+		return append(dst, src...)
 	}
-	return append(dst, src...)
 }
 
 // appendWith appends src as a writer of the pool encodes it.
@@ -64,8 +65,8 @@ func appendWith(pool *sync.Pool, dst, src []byte) []byte {
 	buf := bytes.NewBuffer(dst)
 	w := pool.Get().(resetWriter)
 	w.Reset(buf)
-	w.Write(src) // a buffer takes everything
-	w.Close()
+	_, _ = w.Write(src) // a buffer takes everything
+	_ = w.Close()
 	w.Reset(nil) // the pool must not keep the buffer
 	pool.Put(w)
 	return buf.Bytes()

@@ -1,6 +1,9 @@
 package encoding
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // Compressible reports whether content of a type is worth compressing, from the
 // value of its Content-Type. needsUTF8Check means that the type does not tell:
@@ -34,7 +37,7 @@ func Compressible(contentType string) (yes, needsUTF8Check bool) {
 			continue
 		}
 		// structured syntax suffixes (RFC 6838 section 4.2.8)
-		if j := lastPlus(lowered); j > i {
+		if j := bytes.LastIndexByte(lowered, '+'); j > i {
 			switch string(lowered[j+1:]) {
 			case "json", "xml", "yaml", "json-seq":
 				return true, false
@@ -51,16 +54,6 @@ func Compressible(contentType string) (yes, needsUTF8Check bool) {
 		break
 	}
 	return true, true
-}
-
-// lastPlus returns the index of the last "+", or -1.
-func lastPlus(b []byte) int {
-	for i := len(b) - 1; i >= 0; i-- {
-		if b[i] == '+' {
-			return i
-		}
-	}
-	return -1
 }
 
 // compressible holds the types that their first half or their suffix does not

@@ -95,7 +95,8 @@ func TestPage(t *testing.T) {
 		not  []string
 	}{
 		{
-			"sub-directory", Page{Path: "/a/<b>/", Entries: entries, Footer: "Caddy & co"},
+			"sub-directory",
+			Page{Path: "/a/<b>/", Entries: entries, Footer: "Caddy & co"},
 			[]string{
 				"<!DOCTYPE html>", `<meta charset="utf-8">`, "<title>Index of /a/&lt;b&gt;/</title>", `<a href="../">Parent directory</a>`,
 				`<th aria-sort="ascending"><a href="?sort=name&amp;order=desc">Name</a>`,
@@ -105,7 +106,8 @@ func TestPage(t *testing.T) {
 			[]string{"<script", "http:", "https:", "<link", "url(", "@import", "<b>live"},
 		},
 		{
-			"root", Page{Path: "/", Order: Order{BySize, true}},
+			"root",
+			Page{Path: "/", Order: Order{BySize, true}},
 			[]string{
 				"<h1>Index of /</h1>", `<th aria-sort="descending"><a href="?sort=size&amp;order=asc">Size</a>`,
 				`<th><a href="?sort=name&amp;order=asc">Name</a>`,

@@ -212,19 +212,23 @@ func TestEvaluate(t *testing.T) {
 		{"13.1.5 epoch is no date", get, header("Range", "bytes=0-1", ir, httpDate(time.Unix(0, 0))), epoch, proceed},
 		{
 			"8.8.2.2 date a second old is strong", get, header("Range", "bytes=0-1", ir, same),
-			Resource{Exists: true, ModTime: modTime, Now: modTime.Add(time.Second)}, useRange,
+			Resource{Exists: true, ModTime: modTime, Now: modTime.Add(time.Second)},
+			useRange,
 		},
 		{
 			"8.8.2.2 date less than a second old is weak", get, header("Range", "bytes=0-1", ir, same),
-			Resource{Exists: true, ModTime: modTime, Now: modTime.Add(time.Second - 1)}, proceed,
+			Resource{Exists: true, ModTime: modTime, Now: modTime.Add(time.Second - 1)},
+			proceed,
 		},
 		{
 			"8.8.2.2 date in the future is weak", get, header("Range", "bytes=0-1", ir, same),
-			Resource{Exists: true, ModTime: modTime, Now: modTime.Add(-time.Hour)}, proceed,
+			Resource{Exists: true, ModTime: modTime, Now: modTime.Add(-time.Hour)},
+			proceed,
 		},
 		{
 			"8.8.2.2 date is weak when the time is not known", get, header("Range", "bytes=0-1", ir, same),
-			Resource{Exists: true, ModTime: modTime}, proceed,
+			Resource{Exists: true, ModTime: modTime},
+			proceed,
 		},
 
 		// no preconditions at all
