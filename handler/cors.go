@@ -58,7 +58,7 @@ func (q *request) mayUse() error {
 	var denied error
 	allowed := false
 	if p, ok := q.writeMount(); ok {
-		denied = q.mayWrite(p)
+		denied = q.mayWrite(p, false)
 		allowed = denied == nil
 	}
 	q.places(func(p place) bool {
@@ -70,7 +70,6 @@ func (q *request) mayUse() error {
 		return !allowed
 	})
 	if allowed {
-		q.w.Header().Del("Www-Authenticate")
 		return nil
 	}
 	return denied

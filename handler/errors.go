@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -31,6 +32,9 @@ type statusError struct {
 	status int
 	reason string
 	err    error // for the log, may be nil
+
+	// retryAfter is how long the client is told to wait, 0 for nothing.
+	retryAfter time.Duration
 }
 
 func (e *statusError) Error() string {
@@ -78,7 +82,7 @@ func explain(err error) (status int, reason string) {
 		return http.StatusInsufficientStorage, "No space left to store this"
 	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EINVAL):
 		return http.StatusBadRequest, "The path cannot be a file name here"
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errNotFound):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errNotFound), errors.Is(err, syscall.ELOOP):
 		return http.StatusNotFound, "Not found"
 	case errors.Is(err, fs.ErrPermission), isEscape(err):
 		return http.StatusForbidden, "The file system does not allow this"

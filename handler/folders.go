@@ -27,9 +27,8 @@ type folders struct {
 	current atomic.Pointer[mountTable]
 
 	// mu guards what follows, and the making of a new table.
-	mu     sync.Mutex
-	open   map[string]*sinkbus.Dir // by the path they were opened with
-	closed bool
+	mu   sync.Mutex
+	open map[string]*sinkbus.Dir // by the path they were opened with
 }
 
 type plainFolder struct {
@@ -52,7 +51,6 @@ type mountTable struct {
 // laid over each other at "/".
 type mount struct {
 	name string
-	path string // as it was configured, which is what rule files speak of
 	dir  *sinkbus.Dir
 }
 
@@ -203,9 +201,6 @@ func (f *folders) table(s *Server) (*mountTable, error) {
 
 // build opens what a table needs.
 func (f *folders) build(s *Server, rights access.Rights) (*mountTable, error) {
-	if f.closed {
-		return nil, fs.ErrClosed
-	}
 	if err := s.checkNames(rights); err != nil {
 		return nil, err
 	}
@@ -215,7 +210,7 @@ func (f *folders) build(s *Server, rights access.Rights) (*mountTable, error) {
 		if err != nil {
 			return nil, fmt.Errorf("opening read directory: %w", err)
 		}
-		m := mount{path: p.path, dir: dir}
+		m := mount{dir: dir}
 		if f.named {
 			m.name = p.name
 		}
@@ -226,24 +221,16 @@ func (f *folders) build(s *Server, rights access.Rights) (*mountTable, error) {
 		if err != nil {
 			return nil, fmt.Errorf("opening the directory of %s: %w", sec.Position(), err)
 		}
-		t.mounts = append(t.mounts, mount{name: sec.Name, path: sec.Dir, dir: dir})
+		t.mounts = append(t.mounts, mount{name: sec.Name, dir: dir})
 	}
-	slices.SortStableFunc(t.mounts, func(a, b mount) int {
-		switch {
-		case a.name != "" && b.name == "":
-			return -1
-		case a.name == "" && b.name != "":
-			return 1
-		default:
-			return 0
-		}
-	})
+	// a name may be below another one, and no name is below all
+	slices.SortStableFunc(t.mounts, func(a, b mount) int { return len(b.name) - len(a.name) })
 	if s.writeDir != "" {
 		dir, err := f.openDir(s, s.writeDir)
 		if err != nil {
 			return nil, fmt.Errorf("opening write directory: %w", err)
 		}
-		t.write = &mount{path: s.writeDir, dir: dir}
+		t.write = &mount{dir: dir}
 	}
 	return t, nil
 }
@@ -261,15 +248,19 @@ func (f *folders) openDir(s *Server, path string) (*sinkbus.Dir, error) {
 	return d, nil
 }
 
-// close closes the directories. Uploads in progress keep theirs.
-func (f *folders) close() {
+// close closes the directories, if nobody has come to use them by then. Uploads
+// in progress keep theirs.
+func (f *folders) close(unused func() bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.closed = true
+	if !unused() {
+		return
+	}
+	f.current.Store(nil)
 	for _, d := range f.open {
 		d.Close()
 	}
-	f.open = nil
+	clear(f.open)
 }
 
 // Sweep removes what uploads of a process that died have left in the server's
@@ -286,7 +277,7 @@ func (s *Server) Sweep(ctx context.Context) {
 		writable = append(writable, t.write.dir)
 	}
 	for _, m := range t.mounts {
-		if t.rights.ForPath(m.path).HasWrite() {
+		if t.rights.ForPath(m.dir.Path).HasWrite() {
 			writable = append(writable, m.dir)
 		}
 	}

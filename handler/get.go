@@ -51,14 +51,14 @@ func (q *request) get() error {
 		return denied
 	case q.hasMountBelow():
 		return q.list()
-	case q.opts.PassThru:
-		return errNext
-	default:
-		if denied := q.mayReadVirtual(); denied != nil {
-			return denied
-		}
-		return err
 	}
+	if denied := q.mayReadVirtual(); denied != nil {
+		return denied
+	}
+	if q.opts.PassThru {
+		return errNext
+	}
+	return err
 }
 
 // getPlace answers with what is at a place, or returns errNotFound.
@@ -78,9 +78,6 @@ func (q *request) getPlace(p place) error {
 		return err
 	}
 	defer f.Close()
-	if err := q.mayReadTarget(p); err != nil {
-		return err
-	}
 	switch {
 	case info.IsDir():
 		return q.list()

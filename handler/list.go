@@ -1,7 +1,6 @@
 package handler
 
 import (
-	"errors"
 	"net/http"
 	"path"
 	"slices"
@@ -66,12 +65,8 @@ func (q *request) entries() ([]listing.Entry, error) {
 		if q.hidden(p) {
 			return true
 		}
-		err := q.mayRead(p)
-		if err == nil {
-			err = q.mayReadTarget(p)
-		}
-		if err != nil {
-			denied = errors.Join(denied, err)
+		if err := q.mayRead(p); err != nil {
+			denied = err
 			return true
 		}
 		entries, err := listing.Read(p.dir.Root(), p.name, func(name string) bool { return q.hidden(p.below(name)) })
@@ -99,7 +94,6 @@ func (q *request) entries() ([]listing.Entry, error) {
 	})
 	switch {
 	case found:
-		q.w.Header().Del("Www-Authenticate")
 		return all, nil
 	case denied != nil:
 		return nil, denied

@@ -18,17 +18,22 @@ import (
 // until it ends. It returns errNotFound when the stream has ended before
 // anything was answered.
 func (q *request) live(p place, s *sinkbus.Stream) error {
-	first, last, status, err := q.liveRange(s)
+	part, err := q.liveRange(s)
 	if err != nil {
 		return err
 	}
-	reader, err := s.NewReader(q.r.Context(), first)
+	reader, err := s.NewReader(q.r.Context(), part.first)
 	if err != nil {
 		return errNotFound
 	}
 	defer reader.Close()
 
 	h := q.w.Header()
+	status := http.StatusOK
+	if part.contentRange != "" {
+		status = http.StatusPartialContent
+		h.Set("Content-Range", part.contentRange)
+	}
 	if h.Get("Content-Type") == "" {
 		h.Set("Content-Type", streamType(p, s))
 	}
@@ -40,48 +45,50 @@ func (q *request) live(p place, s *sinkbus.Stream) error {
 	if q.r.Method == http.MethodHead {
 		return nil
 	}
-	return q.follow(reader, last)
+	return q.follow(reader, part.last)
 }
 
-// liveRange returns which bytes of a stream are asked for, from first to before
-// last (-1: to its end), and sets Content-Range if it is not all of them.
-func (q *request) liveRange(s *sinkbus.Stream) (first, last int64, status int, err error) {
+// livePart is which bytes of a stream are asked for: from first to before last,
+// or to its end if last is -1.
+type livePart struct {
+	first, last  int64
+	contentRange string // empty for all of it
+}
+
+// liveRange returns which bytes of a stream are asked for.
+func (q *request) liveRange(s *sinkbus.Stream) (livePart, error) {
+	whole := livePart{last: -1}
 	header := rangeHeader(q.r)
 	if header == "" || q.opts.NoRange || q.r.Header.Get("If-Range") != "" {
-		return 0, -1, http.StatusOK, nil
+		return whole, nil
 	}
-	known := s.Size()
 	spec, err := byterange.Parse(header)
 	if err != nil {
-		return 0, 0, 0, q.unsatisfiedLive(err)
+		return whole, unsatisfiedLive(err)
 	}
 	if spec.Whole() {
-		return 0, -1, http.StatusOK, nil
+		return whole, nil
 	}
 	item, single := spec.Single()
-	if !single {
-		return 0, 0, 0, q.unsatisfiedLive(errors.New("only one range of a stream in progress"))
-	}
-	h := q.w.Header()
 	switch {
+	case !single:
+		return whole, unsatisfiedLive(errors.New("only one range of a stream in progress"))
 	case item.Form == byterange.Suffix:
-		return 0, 0, 0, q.unsatisfiedLive(errors.New("the length of a stream in progress is not known"))
+		return whole, unsatisfiedLive(errors.New("the length of a stream in progress is not known"))
 	case item.Form == byterange.Closed:
 		r := item.Range()
-		h.Set("Content-Range", r.ContentRange(-1))
-		return r.Start, r.Start + r.Length, http.StatusPartialContent, nil
+		return livePart{r.Start, r.Start + r.Length, r.ContentRange(-1)}, nil
 	case q.wantsOpenRange():
-		h.Set("Content-Range", byterange.OpenContentRange(item.First))
-		return item.First, -1, http.StatusPartialContent, nil
+		return livePart{item.First, -1, byterange.OpenContentRange(item.First)}, nil
 	}
+	known := s.Size()
 	if item.First >= known {
 		if known, err = q.awaitByte(s, item.First); err != nil {
-			return 0, 0, 0, err
+			return whole, err
 		}
 	}
 	r := byterange.Range{Start: item.First, Length: known - item.First}
-	h.Set("Content-Range", r.ContentRange(-1))
-	return item.First, known, http.StatusPartialContent, nil
+	return livePart{item.First, known, r.ContentRange(-1)}, nil
 }
 
 // awaitByte waits until a stream has the byte at off, and returns its size then.
@@ -103,7 +110,7 @@ func (q *request) awaitByte(s *sinkbus.Stream, off int64) (int64, error) {
 	}
 }
 
-func (q *request) unsatisfiedLive(err error) error {
+func unsatisfiedLive(err error) error {
 	return failWith(http.StatusRequestedRangeNotSatisfiable, err.Error(), err)
 }
 

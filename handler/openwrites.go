@@ -5,6 +5,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-httpout/httpout/handler/access"
 )
 
 // WarnOpenWrites logs a warning for each site of a Caddy server in which
@@ -18,7 +20,7 @@ func WarnOpenWrites(srv *caddyhttp.Server) {
 		}
 		for _, h := range found {
 			s := h.srv
-			if s.writeDir != "" && s.rights().ForPath(s.writeDir) == nil {
+			if s.writeDir != "" && s.rights().ForPath(access.Resolve(s.writeDir)) == nil {
 				s.logger.Warn("everybody may upload: no rule covers wdir and the site has no authentication",
 					zap.String("wdir", s.writeDir), zap.String("server", srv.Name()))
 			}

@@ -14,7 +14,7 @@ import (
 
 // patch answers PATCH: the body fills the ranges that the header gives.
 func (q *request) patch() error {
-	p, err := q.writable()
+	p, err := q.writable(true)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package handler
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -91,17 +92,14 @@ func (q *request) admit() error {
 	}
 }
 
-// retryAfter is what clients are told to wait, in seconds, when there are too
-// many of them.
-const retryAfter = "5"
+// retryAfter is what clients are told to wait when there are too many of them.
+const retryAfter = 5 * time.Second
 
 func (q *request) refuse(status int, option, reason string) error {
 	q.logger.Warn("connection refused: limit reached",
 		zap.String("option", option), zap.String("client_ip", q.clientIP))
-	h := q.w.Header()
-	h.Set("Retry-After", retryAfter)
 	q.closeConnection()
-	return fail(status, reason)
+	return &statusError{status: status, reason: reason, retryAfter: retryAfter}
 }
 
 // closeConnection has the connection closed after the response. In HTTP/2 and 3
@@ -114,7 +112,11 @@ func (q *request) closeConnection() {
 
 // allow returns the methods that the path can be used with.
 func (q *request) allow() string {
-	_, writable := q.writeMount()
+	p, writable := q.writeMount()
+	if writable {
+		sec := q.table.rights.ForPath(p.abs())
+		writable = sec == nil || sec.HasWrite()
+	}
 	switch {
 	case writable && len(q.table.mounts) == 0:
 		return writeMethods
@@ -156,7 +158,10 @@ func (q *request) commonHeader(status int) {
 		for i, v := range values {
 			expanded[i] = q.repl.ReplaceAll(v, "")
 		}
-		h[name] = expanded
+		if name == "Server-Utc" {
+			delete(h, "Server-UTC")
+		}
+		h[http.CanonicalHeaderKey(name)] = expanded
 	}
 }
 
@@ -186,15 +191,24 @@ func (q *request) finish(err error) error {
 		q.logger.Error("request failed", zap.Int("status", status),
 			zap.String("method", q.r.Method), zap.String("path", q.r.URL.Path), zap.Error(err))
 	}
+	h := q.w.Header()
+	for _, name := range []string{
+		"Accept-Ranges", "Cache-Control", "Content-Encoding", "Content-Length", "Content-Type", "Etag", "Last-Modified",
+	} {
+		h.Del(name)
+	}
+	if status == http.StatusUnauthorized {
+		h.Set("Www-Authenticate", realm)
+	}
+	var se *statusError
+	if errors.As(err, &se) && se.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(se.retryAfter.Seconds()))))
+	}
 	srv, _ := q.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if srv != nil && srv.Errors != nil && len(srv.Errors.Routes) > 0 {
 		q.commonHeader(status)
 		q.status = status
 		return caddyhttp.Error(status, err)
-	}
-	h := q.w.Header()
-	for _, name := range []string{"ETag", "Last-Modified", "Content-Encoding", "Cache-Control", "Accept-Ranges"} {
-		h.Del(name)
 	}
 	body := reason + "\n"
 	h.Set("Content-Type", "text/plain; charset=utf-8")

@@ -4,8 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"path/filepath"
-	"strconv"
-	"time"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -30,21 +29,15 @@ func (q *request) user() (string, error) {
 	var tooMany *access.TooManyFailuresError
 	switch {
 	case errors.As(err, &tooMany):
-		q.w.Header().Set("Retry-After", strconv.Itoa(int(max(tooMany.RetryAfter.Round(time.Second), time.Second)/time.Second)))
-		return "", fail(http.StatusTooManyRequests, "Too many failed logins")
+		return "", &statusError{status: http.StatusTooManyRequests, reason: "Too many failed logins", retryAfter: tooMany.RetryAfter}
 	case errors.Is(err, access.ErrUnauthorized):
 		q.logger.Debug("login failed", zap.String("client_ip", q.clientIP), zap.String("user", name))
-		return "", q.unauthorized("Wrong user name or password")
+		return "", fail(http.StatusUnauthorized, "Wrong user name or password")
 	case err != nil:
 		return "", err
 	}
 	q.repl.Set("http.auth.user.id", name) // for access logs and other handlers
 	return name, nil
-}
-
-func (q *request) unauthorized(reason string) error {
-	q.w.Header().Set("Www-Authenticate", realm)
-	return fail(http.StatusUnauthorized, reason)
 }
 
 // memberships returns the groups that rules may speak of.
@@ -59,24 +52,43 @@ func (q *request) memberships() []*access.Groups {
 	return all
 }
 
-// mayRead returns nil if the client may read what is, or would be, at a place.
+// mayRead returns nil if the client may read what is, or would be, at a place,
+// and where symbolic links lead to from there.
 func (q *request) mayRead(p place) error {
 	if len(q.table.rights) == 0 {
 		return nil
 	}
-	return q.decide(q.table.rights.ForPath(p.abs()).CanRead)
+	abs := p.abs()
+	if err := q.decide(q.table.rights.ForPath(abs).CanRead); err != nil {
+		return err
+	}
+	if resolved := access.Resolve(abs); resolved != abs {
+		return q.decide(q.table.rights.ForPath(resolved).CanRead)
+	}
+	return nil
 }
 
-// mayWrite is mayRead for writing. What no rule covers can be written by all.
-func (q *request) mayWrite(p place) error {
+// mayWrite returns nil if the client may write a place, and the folder that it
+// really is in. With follow, the same goes for the file that a link at the place
+// leads to; otherwise it is the link that is replaced. What no rule covers can
+// be written by all.
+func (q *request) mayWrite(p place, follow bool) error {
 	if len(q.table.rights) == 0 {
 		return nil
 	}
-	sec := q.table.rights.ForPath(p.abs())
-	if sec == nil {
-		return nil
+	abs := p.abs()
+	paths := []string{abs, filepath.Join(access.Resolve(filepath.Dir(abs)), filepath.Base(abs))}
+	if follow {
+		paths = append(paths, access.Resolve(abs))
 	}
-	return q.decide(sec.CanWrite)
+	for _, path := range slices.Compact(paths) {
+		if sec := q.table.rights.ForPath(path); sec != nil {
+			if err := q.decide(sec.CanWrite); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // decide asks for the rights of nobody first, so that passwords are only
@@ -94,30 +106,12 @@ func (q *request) decide(can func(user string, groups ...*access.Groups) access.
 	case access.Allowed:
 		return nil
 	case access.NeedLogin:
-		return q.unauthorized("Log in to use this")
+		return fail(http.StatusUnauthorized, "Log in to use this")
 	case access.NoWriteSide:
 		return q.notAllowed()
 	default:
 		return fail(http.StatusForbidden, "You may not use this")
 	}
-}
-
-// mayReadTarget is mayRead for where symbolic links below a place lead to, for
-// somebody who may read the place itself.
-func (q *request) mayReadTarget(p place) error {
-	if len(q.table.rights) == 0 {
-		return nil
-	}
-	abs := p.dir.Abs(p.name)
-	resolved, err := filepath.EvalSymlinks(abs)
-	if err != nil || resolved == abs {
-		return nil //nolint:nilerr // what cannot be resolved cannot be opened either
-	}
-	rel, err := filepath.Rel(p.dir.Path, resolved)
-	if err != nil {
-		return err
-	}
-	return q.mayRead(place{p.mount, filepath.ToSlash(rel)})
 }
 
 // mayReadVirtual is mayRead for a path that is in no directory, but covered by

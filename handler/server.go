@@ -186,7 +186,7 @@ func (s *Server) provisionHide(expand func(string) (string, error)) {
 			continue
 		}
 		s.hide = append(s.hide, abs)
-		if resolved, err := filepath.EvalSymlinks(abs); err == nil && resolved != abs {
+		if resolved := access.Resolve(abs); resolved != abs {
 			s.hide = append(s.hide, resolved)
 		}
 	}
@@ -208,12 +208,19 @@ func (s *Server) Open() error {
 	return err
 }
 
-// use keeps the server's directories open until release.
-func (s *Server) use() { s.holders.Add(1) }
+// use keeps the server's directories open until release. HTTP/2 may bring a
+// request when the configuration is gone and they are closed, or just being
+// closed: they are opened again for it.
+func (s *Server) use() {
+	if s.holders.Add(1) == 1 {
+		s.folders.mu.Lock()   // wait until they are closed
+		s.folders.mu.Unlock() //nolint:staticcheck // nothing else is to be done
+	}
+}
 
 func (s *Server) release() {
 	if s.holders.Add(-1) == 0 {
-		s.folders.close()
+		s.folders.close(func() bool { return s.holders.Load() == 0 })
 	}
 }
 

@@ -2,6 +2,7 @@ package handler
 
 import (
 	"net/http"
+	"os"
 	"path"
 	"path/filepath"
 	"runtime"
@@ -52,8 +53,8 @@ type place struct {
 	name string // in the directory, as for io/fs
 }
 
-// abs returns the path that rule files speak of.
-func (p place) abs() string { return filepath.Join(p.path, filepath.FromSlash(p.name)) }
+// abs returns the place's absolute path.
+func (p place) abs() string { return p.dir.Abs(p.name) }
 
 // in returns where the target is in a mount, if it is.
 func (t target) in(m *mount) (place, bool) {
@@ -113,12 +114,7 @@ func (q *request) writeMount() (place, bool) {
 // hidden tells whether a place is one of those that are never served, listed or
 // written: our own files, and what hide says.
 func (s *Server) hidden(p place) bool {
-	return s.hiddenPath(p.name, filepath.Join(p.dir.Path, filepath.FromSlash(p.name)), p.abs())
-}
-
-// hiddenPath is hidden for a name in a directory and its absolute paths: the
-// real one, and the one that was configured.
-func (s *Server) hiddenPath(name string, paths ...string) bool {
+	name, abs := p.name, p.abs()
 	for part := range strings.SplitSeq(name, "/") {
 		if sinkbus.IsTemp(part) {
 			return true
@@ -133,16 +129,12 @@ func (s *Server) hiddenPath(name string, paths ...string) bool {
 			}
 			continue
 		}
-		for _, abs := range paths {
-			if rest, ok := strings.CutPrefix(abs, pattern); ok && (rest == "" || isSeparator(rest[0])) {
-				return true
-			}
-			if ok, err := filepath.Match(pattern, abs); err == nil && ok {
-				return true
-			}
+		if rest, ok := strings.CutPrefix(abs, pattern); ok && (rest == "" || os.IsPathSeparator(rest[0])) {
+			return true
+		}
+		if ok, err := filepath.Match(pattern, abs); err == nil && ok {
+			return true
 		}
 	}
 	return false
 }
-
-func isSeparator(c byte) bool { return c == '/' || c == filepath.Separator }

@@ -18,13 +18,14 @@ import (
 	"github.com/caddy-httpout/httpout/sinkbus"
 )
 
-// writable returns the place that a request writes to, if it may.
-func (q *request) writable() (place, error) {
+// writable returns the place that a request writes to, if it may: follow tells
+// whether it goes through a link there, or replaces that.
+func (q *request) writable(follow bool) (place, error) {
 	p, ok := q.writeMount()
 	if !ok {
 		return place{}, q.notAllowed()
 	}
-	if err := q.mayWrite(p); err != nil {
+	if err := q.mayWrite(p, follow); err != nil {
 		return place{}, err
 	}
 	if q.hidden(p) {
@@ -35,7 +36,7 @@ func (q *request) writable() (place, error) {
 
 // put stores the body under the target's name, whole or in part.
 func (q *request) put() error {
-	p, err := q.writable()
+	p, err := q.writable(q.isPartial())
 	if err != nil {
 		return err
 	}
@@ -246,18 +247,19 @@ func (q *request) originalPath() string {
 
 // delete removes a file.
 func (q *request) delete() error {
-	p, err := q.writable()
+	p, err := q.writable(false)
 	if err != nil {
 		return err
 	}
 	if p.name == "." {
 		return fail(http.StatusConflict, "The target is a directory")
 	}
-	removed, err := p.dir.Remove(context.WithoutCancel(q.r.Context()), p.name, q.preconditions)
-	if err != nil && !missing(err) {
-		return err
+	if info, err := p.dir.Stat(p.name); q.path.slash && err == nil && !info.IsDir() {
+		q.writeHeader(http.StatusNoContent) // a file is not what was meant
+		return nil
 	}
-	if errors.Is(err, sinkbus.ErrIsDirectory) {
+	removed, err := p.dir.Remove(context.WithoutCancel(q.r.Context()), p.name, q.preconditions)
+	if err != nil && (!missing(err) || errors.Is(err, sinkbus.ErrIsDirectory)) {
 		return err
 	}
 	if !removed {

@@ -150,15 +150,9 @@ func (d *Dir) Remove(ctx context.Context, name string, check func(fs.FileInfo) e
 		return false, err
 	}
 	defer unlock()
-	info, err := d.root.Lstat(filepath.FromSlash(name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, check(nil)
-	}
+	info, err := d.target(name)
 	if err != nil {
 		return false, err
-	}
-	if info.IsDir() {
-		return false, ErrIsDirectory
 	}
 	if err := check(info); err != nil {
 		return false, err
@@ -202,10 +196,15 @@ func (d *Dir) prune(folder string) {
 	}
 }
 
-// target returns what a write to name would replace: nil if there is nothing.
-// A directory is ErrIsDirectory.
+// target returns what readers find under a name that is to be written: nil if
+// there is nothing. A directory is ErrIsDirectory.
 func (d *Dir) target(name string) (fs.FileInfo, error) {
 	info, err := d.root.Lstat(filepath.FromSlash(name))
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if info, err = d.root.Stat(filepath.FromSlash(name)); err != nil {
+			return nil, nil //nolint:nilerr // it leads nowhere, or out of the directory
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil

@@ -50,16 +50,27 @@ func (u *Upload) Patch(ctx context.Context, fsync bool, plan func(old fs.FileInf
 		return false, nil, err
 	}
 	switch {
-	case old == nil && len(pieces) == 1 && pieces[0].Offset == 0:
+	case old == nil && inOrder(pieces, 0):
 		return u.commitLocked(CommitOptions{Fsync: fsync})
 	case old == nil:
 		return false, nil, fs.ErrNotExist
-	case len(pieces) == 1 && pieces[0].Offset == old.Size():
+	case inOrder(pieces, old.Size()):
 		info, err = u.appendTo(fsync)
 	default:
 		info, err = u.patchCopy(pieces, fsync)
 	}
 	return false, info, err
+}
+
+// inOrder tells whether the pieces follow each other from off on.
+func inOrder(pieces []Piece, off int64) bool {
+	for _, p := range pieces {
+		if p.Offset != off {
+			return false
+		}
+		off += p.Length
+	}
+	return true
 }
 
 // appendTo adds the upload to the end of its file. A journal beside the file

@@ -246,3 +246,19 @@ func Within(path, dir string) bool {
 	sep := string(filepath.Separator)
 	return rest == "" || strings.HasPrefix(rest, sep) || strings.HasSuffix(dir, sep)
 }
+
+// Resolve returns an absolute, cleaned path without the symbolic links in it, as
+// far as it exists: what rules and requests say of a file is compared by that,
+// whatever way each of them reaches it.
+func Resolve(path string) string {
+	rest := ""
+	for dir := path; ; dir = filepath.Dir(dir) {
+		if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+			return filepath.Join(resolved, rest)
+		}
+		if filepath.Dir(dir) == dir {
+			return path
+		}
+		rest = filepath.Join(filepath.Base(dir), rest)
+	}
+}

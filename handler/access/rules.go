@@ -191,7 +191,7 @@ func (p *ruleParser) beginSection(dir string) error {
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(p.base, dir)
 	}
-	p.sec = &Section{Dir: filepath.Clean(dir), Line: p.lines.line, filename: p.lines.filename}
+	p.sec = &Section{Dir: Resolve(filepath.Clean(dir)), Line: p.lines.line, filename: p.lines.filename}
 	p.keys = make(map[string]int)
 	p.applies = true
 	return nil
