@@ -96,6 +96,10 @@ func (q *request) sendfile(f *os.File, off, n int64) error {
 	if _, err := f.Seek(off, io.SeekStart); err != nil {
 		return q.truncated(err)
 	}
+	// net/http reads the first bytes of a body itself, unless the header is out
+	if err := http.NewResponseController(q.w).Flush(); err != nil {
+		return errLeft
+	}
 	_, idle := caddyhttp.IdleTimeoutsFromContext(q.r.Context())
 	for n > 0 {
 		piece := min(n, maxSendfile)
@@ -117,25 +121,23 @@ func (q *request) sendfile(f *os.File, off, n int64) error {
 
 // sendPiece sends n bytes: up to maxSendfile of them, or a multiple of it.
 func (q *request) sendPiece(rf io.ReaderFrom, idle *caddyhttp.IdleTimeoutWriter, f *os.File, off, n int64) (int64, error) {
-	chunk := min(n, maxSendfile)
-	src := io.Reader(&fileRange{f: f, pos: off, end: off + n, chunk: chunk})
 	if idle == nil {
-		src = &io.LimitedReader{R: f, N: n}
-	} else {
-		// A piece four times as large as Caddy's gets four times the time.
-		timeout := idle.Deadline.Timeout * time.Duration(max(1, chunk/caddyhttp.DefaultMaxWriteChunk))
-		defer idle.Override(timeout, idle.Deadline.MinRate, int(chunk))()
+		return rf.ReadFrom(&io.LimitedReader{R: f, N: n})
 	}
-	return rf.ReadFrom(src)
+	// A piece four times as large as Caddy's gets four times the time.
+	chunk := min(n, maxSendfile)
+	timeout := idle.Deadline.Timeout * time.Duration(max(1, chunk/caddyhttp.DefaultMaxWriteChunk))
+	defer idle.Override(timeout, idle.Deadline.MinRate, int(chunk))()
+	return rf.ReadFrom(&fileRange{f: f, end: off + n, chunk: chunk})
 }
 
-// fileRange is a part of a file for IdleTimeoutWriter, which reads it chunk by
-// chunk through an io.LimitedReader each. It lends its descriptor to sendfile
-// while there is a whole chunk left, so that no byte beyond the end is sent.
+// fileRange is a part of a file, from its offset on, for IdleTimeoutWriter,
+// which reads it chunk by chunk through an io.LimitedReader each. It lends its
+// descriptor to sendfile while there is a whole chunk left, so that no byte
+// beyond the end is sent, whatever becomes of the file meanwhile.
 type fileRange struct {
-	f        *os.File
-	pos, end int64 // pos is only right for Read
-	chunk    int64
+	f          *os.File
+	end, chunk int64
 }
 
 // Read implements io.Reader.
@@ -159,11 +161,31 @@ func (r *fileRange) SyscallConn() (syscall.RawConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.end-pos < r.chunk {
+	switch left := r.end - pos; {
+	case left >= r.chunk:
+		return r.f.SyscallConn()
+	case left == 0 && emptyFile() != nil:
+		return emptyFile().SyscallConn()
+	default:
 		return nil, errPartChunk
 	}
-	return r.f.SyscallConn()
 }
+
+// emptyFile returns a file without a byte or a name. IdleTimeoutWriter asks for
+// more after a whole chunk; sendfile finds none in it at once, where the end of
+// a fileRange would be found by way of a buffer of 32 KiB. It is nil where it
+// cannot be had.
+var emptyFile = sync.OnceValue(func() *os.File {
+	f, err := os.CreateTemp("", "httpout-empty-")
+	if err != nil {
+		return nil
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil
+	}
+	return f
+})
 
 // truncated aborts a response whose file is shorter than it was. It does not
 // return.

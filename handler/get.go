@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/caddy-httpout/httpout/handler/byterange"
@@ -32,7 +33,7 @@ func (q *request) get() error {
 	var denied error
 	err := errNotFound
 	q.places(func(p place) bool {
-		if q.hidden(p) {
+		if q.hidden.hides(p) {
 			return true
 		}
 		if denial := q.mayRead(p); denial != nil {
@@ -91,7 +92,8 @@ func (q *request) getPlace(p place) error {
 // the name, or nothing that can be served.
 func missing(err error) bool {
 	status, _ := explain(err)
-	return errors.Is(err, fs.ErrNotExist) || isEscape(err) || status == http.StatusConflict
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENXIO) || isEscape(err) ||
+		status == http.StatusConflict || status == http.StatusNotFound
 }
 
 // redirectToSlash sends the client to the directory's own URL, in which
@@ -100,7 +102,7 @@ func (q *request) redirectToSlash() error {
 	// Relative to the last element, the location is right under any prefix
 	// that was stripped on the way here. A "./" before it keeps a name with a
 	// colon from being taken for a scheme.
-	location := "./" + url.PathEscape(path.Base(q.path.name)) + "/"
+	location := "./" + url.PathEscape(path.Base(q.originalPath())) + "/"
 	if q.r.URL.RawQuery != "" {
 		location += "?" + q.r.URL.RawQuery
 	}

@@ -62,19 +62,20 @@ func (q *request) entries() ([]listing.Entry, error) {
 	}
 	first := len(all) == 0
 	q.places(func(p place) bool {
-		if q.hidden(p) {
+		if q.hidden.hides(p) {
 			return true
 		}
+		skip := q.hidden.below(p.abs())
 		if err := q.mayRead(p); err != nil {
 			denied = err
 			return true
 		}
-		entries, err := listing.Read(p.dir.Root(), p.name, func(name string) bool { return q.hidden(p.below(name)) })
+		entries, err := listing.Read(p.dir.Root(), p.name, skip)
 		if err != nil {
 			return true
 		}
 		found = true
-		entries = addUploads(entries, p, q)
+		entries = addUploads(entries, p.dir.UploadingIn(p.name), skip)
 		if first {
 			all, first = entries, false
 			if len(q.table.mounts) > 1 {
@@ -102,18 +103,9 @@ func (q *request) entries() ([]listing.Entry, error) {
 	}
 }
 
-// below returns the place of an entry of a directory.
-func (p place) below(name string) place {
-	if p.name == "." {
-		return place{p.mount, name}
-	}
-	return place{p.mount, p.name + "/" + name}
-}
-
-// addUploads adds the uploads in progress, and marks the files that they are
-// about to replace.
-func addUploads(entries []listing.Entry, p place, q *request) []listing.Entry {
-	uploads := p.dir.UploadingIn(p.name)
+// addUploads adds the uploads in progress, by name, and marks the files that they
+// are about to replace.
+func addUploads(entries []listing.Entry, uploads map[string]*sinkbus.Stream, skip func(name string) bool) []listing.Entry {
 	if len(uploads) == 0 {
 		return entries
 	}
@@ -125,7 +117,7 @@ func addUploads(entries []listing.Entry, p place, q *request) []listing.Entry {
 		}
 	}
 	for name, s := range uploads {
-		if !strings.HasPrefix(name, ".") && !q.hidden(p.below(name)) && s.State() == sinkbus.Open {
+		if !strings.HasPrefix(name, ".") && !skip(name) && s.State() == sinkbus.Open {
 			entries = append(entries, listing.Entry{Name: name, Size: s.Size(), ModTime: time.Now(), Live: true})
 		}
 	}

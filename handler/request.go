@@ -28,6 +28,9 @@ type request struct {
 
 	clientIP string
 
+	// Who the client is, once that was asked: see user.
+	login *login
+
 	// What has been answered so far, for the log.
 	status int
 	bytes  int64
@@ -54,6 +57,11 @@ func (q *request) serve() error {
 	var err error
 	if q.path, err = parseTarget(q.r.URL.Path); err != nil {
 		return err
+	}
+	if q.path.name == "." {
+		// relative links depend on what the client asked for, before a prefix
+		// was stripped
+		q.path.slash = strings.HasSuffix(q.originalPath(), "/")
 	}
 	if q.table, err = q.folders.table(q.Server); err != nil {
 		return err
@@ -158,10 +166,11 @@ func (q *request) commonHeader(status int) {
 		for i, v := range values {
 			expanded[i] = q.repl.ReplaceAll(v, "")
 		}
+		name = http.CanonicalHeaderKey(name)
 		if name == "Server-Utc" {
-			delete(h, "Server-UTC")
+			delete(h, "Server-UTC") // which is spelled in its own way
 		}
-		h[http.CanonicalHeaderKey(name)] = expanded
+		h[name] = expanded
 	}
 }
 

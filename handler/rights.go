@@ -14,10 +14,26 @@ import (
 // realm is what browsers show when they ask for a password.
 const realm = `Basic realm="httpout", charset="UTF-8"`
 
-// user returns who the client is: the user that Caddy authenticated, if there
-// is one, else the one of Basic credentials (RFC 7617), whose password is
-// checked. Nobody is an empty name.
+// login is who the client of a request is, or why that cannot be said.
+type login struct {
+	user string
+	err  error
+}
+
+// user returns who the client is. It is found out once for a request: a wrong
+// password is one failure, however many rights are asked for.
 func (q *request) user() (string, error) {
+	if q.login == nil {
+		user, err := q.authenticate()
+		q.login = &login{user, err}
+	}
+	return q.login.user, q.login.err
+}
+
+// authenticate returns the user that Caddy authenticated, if there is one, else
+// the one of Basic credentials (RFC 7617), whose password is checked. Nobody is
+// an empty name.
+func (q *request) authenticate() (string, error) {
 	if id, ok := q.repl.GetString("http.auth.user.id"); ok && id != "" {
 		return id, nil
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -31,7 +30,7 @@ type Server struct {
 	zmax, maxUpload                         int64
 	timeout                                 time.Duration
 	log                                     requestLog
-	hide                                    []string
+	hidden                                  hiding
 
 	// writeDir is the absolute path of wdir, empty without one.
 	writeDir string
@@ -73,7 +72,9 @@ func NewServer(o Options, key string, state *State, logger *zap.Logger) (*Server
 	if err := s.provisionFolders(expand); err != nil {
 		return nil, err
 	}
-	s.provisionHide(expand)
+	if err := s.provisionHide(expand); err != nil {
+		return nil, err
+	}
 	s.counter = state.conns.counter(key)
 	s.holders.Store(1)
 	return s, nil
@@ -161,44 +162,28 @@ func (s *Server) keptOld(what string) func(error) {
 	}
 }
 
-// provisionHide completes the patterns of what is never served: those with a
-// separator are made absolute, and our own files are added.
-func (s *Server) provisionHide(expand func(string) (string, error)) {
-	patterns := append([]string(nil), s.opts.Hide...)
-	patterns = append(patterns, s.opts.Users, s.opts.Groups)
+// provisionHide sorts out what is never served: the patterns of hide, and the
+// files that the configuration names.
+func (s *Server) provisionHide(expand func(string) (string, error)) error {
+	patterns := make([]string, len(s.opts.Hide))
+	for i, p := range s.opts.Hide {
+		var err error
+		if patterns[i], err = expand(p); err != nil {
+			return fmt.Errorf("hide: %v", err)
+		}
+	}
+	var files []string
+	if s.users != nil {
+		files = append(files, s.users.Filename())
+	}
+	if s.groups != nil {
+		files = append(files, s.groups.Filename())
+	}
 	for _, w := range s.rules {
-		patterns = append(patterns, w.Filename())
+		files = append(files, w.Filename())
 	}
-	for i, p := range patterns {
-		if p == "" {
-			continue
-		}
-		if expanded, err := expand(p); err == nil {
-			p = expanded
-		}
-		own := i >= len(s.opts.Hide)
-		if !own && !containsSeparator(p) {
-			s.hide = append(s.hide, p)
-			continue
-		}
-		abs, err := filepath.Abs(p)
-		if err != nil {
-			continue
-		}
-		s.hide = append(s.hide, abs)
-		if resolved := access.Resolve(abs); resolved != abs {
-			s.hide = append(s.hide, resolved)
-		}
-	}
-}
-
-func containsSeparator(p string) bool {
-	for i := range len(p) {
-		if os.IsPathSeparator(p[i]) {
-			return true
-		}
-	}
-	return false
+	s.hidden = newHiding(patterns, files)
+	return nil
 }
 
 // Open creates and opens the directories. Requests that come earlier do so

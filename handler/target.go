@@ -2,13 +2,10 @@ package handler
 
 import (
 	"net/http"
-	"os"
 	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
-
-	"github.com/caddy-httpout/httpout/sinkbus"
 )
 
 // target is the path of a request, decoded and clean.
@@ -109,32 +106,4 @@ func (q *request) writeMount() (place, bool) {
 		return place{}, false
 	}
 	return place{q.table.write, q.path.name}, true
-}
-
-// hidden tells whether a place is one of those that are never served, listed or
-// written: our own files, and what hide says.
-func (s *Server) hidden(p place) bool {
-	name, abs := p.name, p.abs()
-	for part := range strings.SplitSeq(name, "/") {
-		if sinkbus.IsTemp(part) {
-			return true
-		}
-	}
-	for _, pattern := range s.hide {
-		if !containsSeparator(pattern) {
-			for part := range strings.SplitSeq(name, "/") {
-				if ok, err := filepath.Match(pattern, part); err == nil && ok {
-					return true
-				}
-			}
-			continue
-		}
-		if rest, ok := strings.CutPrefix(abs, pattern); ok && (rest == "" || os.IsPathSeparator(rest[0])) {
-			return true
-		}
-		if ok, err := filepath.Match(pattern, abs); err == nil && ok {
-			return true
-		}
-	}
-	return false
 }

@@ -28,7 +28,7 @@ func (q *request) writable(follow bool) (place, error) {
 	if err := q.mayWrite(p, follow); err != nil {
 		return place{}, err
 	}
-	if q.hidden(p) {
+	if q.hidden.hides(p) {
 		return place{}, fail(http.StatusForbidden, "This name cannot be written")
 	}
 	return p, nil
