@@ -97,7 +97,7 @@ func (q *request) sendfile(f *os.File, off, n int64) error {
 		return q.truncated(err)
 	}
 	// net/http reads the first bytes of a body itself, unless the header is out
-	if err := http.NewResponseController(q.w).Flush(); err != nil {
+	if err := http.NewResponseController(q.w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return errLeft
 	}
 	_, idle := caddyhttp.IdleTimeoutsFromContext(q.r.Context())

@@ -96,6 +96,15 @@ func missing(err error) bool {
 		status == http.StatusConflict || status == http.StatusNotFound
 }
 
+// lacksSlash tells whether relative links in a listing would be wrong, because
+// the client's own path, from which something may have been stripped, does not
+// end with a slash. One that was rewritten to another name is let alone.
+func (q *request) lacksSlash() bool {
+	original := q.originalPath()
+	return !strings.HasSuffix(original, "/") &&
+		(q.path.name == "." || path.Base(original) == path.Base(q.path.name))
+}
+
 // redirectToSlash sends the client to the directory's own URL, in which
 // relative links work. The query is kept.
 func (q *request) redirectToSlash() error {

@@ -99,7 +99,7 @@ func matchesAny(globs []string, name string) bool {
 // below returns what tells whether an entry of a folder that is not hidden
 // itself is.
 func (h *hiding) below(folder string) func(name string) bool {
-	prefix := folder + string(filepath.Separator)
+	prefix := strings.TrimSuffix(folder, string(filepath.Separator)) + string(filepath.Separator)
 	// most folders have no hidden path in them
 	paths := slices.DeleteFunc(slices.Clone(h.paths), func(p string) bool { return !strings.HasPrefix(p, prefix) })
 	return func(name string) bool {

@@ -20,7 +20,7 @@ func (q *request) list() error {
 		}
 		return fail(http.StatusForbidden, "Directory browsing is not allowed")
 	}
-	if !q.path.slash {
+	if q.lacksSlash() {
 		return q.redirectToSlash()
 	}
 	entries, err := q.entries()

@@ -146,8 +146,14 @@ func streamType(p place, s *sinkbus.Stream) string {
 func (q *request) follow(reader *sinkbus.Reader, last int64) error {
 	defer q.overrideWriteTimeout()()
 	rc := http.NewResponseController(q.w)
-	if err := rc.Flush(); err != nil {
-		return errLeft
+	flush := func() error {
+		if err := rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return errLeft
+		}
+		return nil
+	}
+	if err := flush(); err != nil {
+		return err
 	}
 	for last < 0 || reader.Offset() < last {
 		var limit int64
@@ -167,8 +173,8 @@ func (q *request) follow(reader *sinkbus.Reader, last int64) error {
 			return err
 		}
 		if reader.Buffered() == 0 {
-			if err := rc.Flush(); err != nil {
-				return errLeft
+			if err := flush(); err != nil {
+				return err
 			}
 		}
 	}

@@ -58,11 +58,6 @@ func (q *request) serve() error {
 	if q.path, err = parseTarget(q.r.URL.Path); err != nil {
 		return err
 	}
-	if q.path.name == "." {
-		// relative links depend on what the client asked for, before a prefix
-		// was stripped
-		q.path.slash = strings.HasSuffix(q.originalPath(), "/")
-	}
 	if q.table, err = q.folders.table(q.Server); err != nil {
 		return err
 	}
