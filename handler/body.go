@@ -25,10 +25,11 @@ const (
 	// costs more than it saves there.
 	copySize = 64 << 10
 
-	// maxSendfile is how much is handed to the kernel at a time, in bytes. Each
-	// piece has to get through within the idle timeout, as Caddy's own, which
-	// are 64 KiB.
-	maxSendfile = 256 << 10
+	// minChunk and maxChunk are how much is handed to the kernel at a time, in
+	// bytes. Each chunk has to get through within the timeout, so they are only
+	// large for clients that are fast.
+	minChunk = 64 << 10
+	maxChunk = 256 << 10
 )
 
 var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
@@ -60,6 +61,7 @@ func (q *request) sendFile(f *os.File, off, n int64) error {
 	if q.r.Method == http.MethodHead || n == 0 {
 		return nil
 	}
+	defer q.overrideWriteTimeout()()
 	if n > copySize && q.r.ProtoMajor == 1 && q.r.TLS == nil {
 		return q.sendfile(f, off, n)
 	}
@@ -101,12 +103,14 @@ func (q *request) sendfile(f *os.File, off, n int64) error {
 		return errLeft
 	}
 	_, idle := caddyhttp.IdleTimeoutsFromContext(q.r.Context())
+	chunk := int64(minChunk)
 	for n > 0 {
-		piece := min(n, maxSendfile)
-		if n >= 2*maxSendfile {
-			piece = n - n%maxSendfile
+		piece := n
+		if n > chunk {
+			piece = min(n-n%chunk, 8*chunk)
 		}
-		m, err := q.sendPiece(rf, idle, f, off, piece)
+		start := time.Now()
+		m, err := q.sendPiece(rf, idle, f, off, piece, min(piece, chunk))
 		q.bytes += m
 		if err != nil {
 			return errLeft
@@ -115,19 +119,24 @@ func (q *request) sendfile(f *os.File, off, n int64) error {
 			return q.truncated(nil)
 		}
 		off, n = off+m, n-m
+		if time.Since(start) < fastPiece {
+			chunk = maxChunk
+		} else {
+			chunk = minChunk
+		}
 	}
 	return nil
 }
 
-// sendPiece sends n bytes: up to maxSendfile of them, or a multiple of it.
-func (q *request) sendPiece(rf io.ReaderFrom, idle *caddyhttp.IdleTimeoutWriter, f *os.File, off, n int64) (int64, error) {
+// fastPiece is how long eight chunks take at most with a client that is fast.
+const fastPiece = time.Second
+
+// sendPiece sends n bytes, which are a multiple of the chunk.
+func (q *request) sendPiece(rf io.ReaderFrom, idle *caddyhttp.IdleTimeoutWriter, f *os.File, off, n, chunk int64) (int64, error) {
 	if idle == nil {
 		return rf.ReadFrom(&io.LimitedReader{R: f, N: n})
 	}
-	// A piece four times as large as Caddy's gets four times the time.
-	chunk := min(n, maxSendfile)
-	timeout := idle.Deadline.Timeout * time.Duration(max(1, chunk/caddyhttp.DefaultMaxWriteChunk))
-	defer idle.Override(timeout, idle.Deadline.MinRate, int(chunk))()
+	defer idle.Override(idle.Deadline.Timeout, idle.Deadline.MinRate, int(chunk))()
 	return rf.ReadFrom(&fileRange{f: f, end: off + n, chunk: chunk})
 }
 

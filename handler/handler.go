@@ -108,10 +108,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case q.status != 0:
 		q.abort(err)
 	}
-	if expectsContinue(r) {
-		q.closeConnection()
-	}
-	return q.finish(err)
+	return q.refuse(err)
 }
 
 // abort ends a response that has begun and cannot be completed, so that the

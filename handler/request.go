@@ -2,6 +2,7 @@ package handler
 
 import (
 	"errors"
+	"io"
 	"math"
 	"net/http"
 	"net/netip"
@@ -30,6 +31,10 @@ type request struct {
 
 	// Who the client is, once that was asked: see user.
 	login *login
+
+	// reading tells that the body has been begun, received that it has been
+	// read to its end.
+	reading, received bool
 
 	// What has been answered so far, for the log.
 	status int
@@ -87,9 +92,9 @@ func (q *request) admit() error {
 	}
 	switch q.conn.enter(q.counter, q.clientIP, q.maxConns, q.maxPeerConns) {
 	case tooMany:
-		return q.refuse(http.StatusServiceUnavailable, "maxc", "Too many connections")
+		return q.limited(http.StatusServiceUnavailable, "maxc", "Too many connections")
 	case tooManyOfPeer:
-		return q.refuse(http.StatusTooManyRequests, "maxp", "Too many connections from your address")
+		return q.limited(http.StatusTooManyRequests, "maxp", "Too many connections from your address")
 	default:
 		return nil
 	}
@@ -98,7 +103,7 @@ func (q *request) admit() error {
 // retryAfter is what clients are told to wait when there are too many of them.
 const retryAfter = 5 * time.Second
 
-func (q *request) refuse(status int, option, reason string) error {
+func (q *request) limited(status int, option, reason string) error {
 	q.logger.Warn("connection refused: limit reached",
 		zap.String("option", option), zap.String("client_ip", q.clientIP))
 	q.closeConnection()
@@ -184,6 +189,73 @@ func (q *request) connectionHeader(h http.Header, status int) {
 	}
 	if q.timeout > 0 && h.Get("Connection") == "" && !q.r.Close {
 		h.Set("Keep-Alive", "timeout="+strconv.FormatInt(int64(max(q.timeout/time.Second, 1)), 10))
+	}
+}
+
+const (
+	// lingerTime is how long a client may go on sending a body that was
+	// refused, while the response is on its way.
+	lingerTime = 2 * time.Second
+
+	// A body of up to smallBody bytes is read before the response, if it is
+	// there within smallWait: the connection can then be used again.
+	smallBody = 256 << 10
+	smallWait = 50 * time.Millisecond
+)
+
+// refuse answers a request that ended with an error, whose body may not have
+// been read to its end.
+//
+// A connection that is closed while its client is sending loses the response:
+// the bytes that arrive make the system reset it (RFC 9112 section 9.6). So in
+// HTTP/1 the rest of the body is read and dropped for a while, after the
+// response. A client that waits for 100 (Continue) has sent nothing, and must
+// not be told to. What is left unread must never be taken for a request: the
+// connection is closed in all of these cases.
+func (q *request) refuse(err error) error {
+	r := q.r
+	if r.ProtoMajor != 1 || q.received || r.ContentLength == 0 && !expectsContinue(r) {
+		return q.finish(err)
+	}
+	rc := http.NewResponseController(q.w)
+	if expectsContinue(r) && !q.reading {
+		q.closeConnection()
+		// net/http looks for the body once more when the handler is done
+		if derr := rc.SetReadDeadline(time.Now().Add(lingerTime)); derr != nil {
+			q.logger.Debug("setting read deadline", zap.Error(derr))
+		}
+		return q.finish(err)
+	}
+	// without it net/http would want the body before it sends the header
+	if rc.EnableFullDuplex() != nil {
+		return q.finish(err)
+	}
+	if r.ContentLength > 0 && r.ContentLength <= smallBody && q.dropBody(rc, smallWait) {
+		return q.finish(err)
+	}
+	q.closeConnection()
+	if err := q.finish(err); err != nil {
+		return err // error routes answer, after us
+	}
+	if rc.Flush() == nil {
+		q.dropBody(rc, lingerTime)
+	}
+	return nil
+}
+
+// dropBody reads what is left of the body, for at most d, and tells whether that
+// was all of it.
+func (q *request) dropBody(rc *http.ResponseController, d time.Duration) bool {
+	if rc.SetReadDeadline(time.Now().Add(d)) != nil {
+		return false
+	}
+	buf := copyBuffers.Get().(*[copySize]byte)
+	defer copyBuffers.Put(buf)
+	for {
+		if _, err := q.r.Body.Read(buf[:]); err != nil {
+			q.received = err == io.EOF
+			return q.received
+		}
 	}
 }
 

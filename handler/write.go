@@ -137,6 +137,7 @@ func (q *request) receive(u *sinkbus.Upload) error {
 	}
 	defer q.state.endBody(b)
 	defer b.setTimeout(q.timeout)()
+	q.reading = true
 	n, err := u.ReadFrom(b)
 	q.bytes = n
 	switch {
@@ -150,6 +151,7 @@ func (q *request) receive(u *sinkbus.Upload) error {
 	case q.r.ContentLength >= 0 && n != q.r.ContentLength:
 		return errShort
 	}
+	q.received = true
 	return nil
 }
 
