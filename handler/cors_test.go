@@ -2,6 +2,7 @@ package handler
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 )
 
@@ -42,12 +43,7 @@ func TestCORSOfEveryResponse(t *testing.T) {
 
 // varies tells whether a response depends on a header field of the request.
 func varies(h http.Header, on string) bool {
-	for _, v := range h.Values("Vary") {
-		if v == on {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(h.Values("Vary"), on)
 }
 
 func TestPreflight(t *testing.T) {

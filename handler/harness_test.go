@@ -254,7 +254,7 @@ func (s *site) serve(r *http.Request) reply {
 func (s *site) serveTo(w http.ResponseWriter, rec *httptest.ResponseRecorder, r *http.Request) (got reply) {
 	defer func() {
 		if v := recover(); v != nil {
-			if v != http.ErrAbortHandler { //nolint:errorlint // a panic's value, which is never wrapped
+			if v != http.ErrAbortHandler {
 				panic(v)
 			}
 			got.aborted = true

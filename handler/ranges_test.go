@@ -176,7 +176,7 @@ func TestMultipartRanges(t *testing.T) {
 				equal(t, "part", string(body), want.body)
 				wantHeader(t, "part", http.Header(part.Header), "Content-Range: "+want.contentRange, "Content-Type: video/mp4")
 			}
-			if _, err := rd.NextPart(); err != io.EOF { //nolint:errorlint // io.EOF is never wrapped
+			if _, err := rd.NextPart(); err != io.EOF {
 				t.Errorf("got %v after the parts, want io.EOF", err)
 			}
 		})
@@ -319,7 +319,7 @@ func TestFileThatBecameShorterAbortsTheResponse(t *testing.T) {
 	rec := httptest.NewRecorder()
 	q := &request{Server: s.Server, w: rec, r: newRequest(http.MethodGet, "/a", "")}
 	defer func() {
-		if v := recover(); v != http.ErrAbortHandler { //nolint:errorlint // a panic's value, which is never wrapped
+		if v := recover(); v != http.ErrAbortHandler {
 			t.Errorf("got panic %v, want http.ErrAbortHandler", v)
 		}
 	}()
