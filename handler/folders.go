@@ -27,7 +27,7 @@ type folders struct {
 	current atomic.Pointer[mountTable]
 
 	// mu guards what follows, and the making of a new table.
-	mu   sync.Mutex
+	mu   sync.RWMutex
 	open map[string]*sinkbus.Dir // by the path they were opened with
 }
 

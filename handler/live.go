@@ -137,7 +137,10 @@ func streamType(p place, s *sinkbus.Stream) string {
 	if t := mediatype.ByName(p.name); t != "" {
 		return t
 	}
-	return mediatype.Sniff(s.Head(mediatype.SniffLen))
+	if head := s.Head(mediatype.SniffLen); len(head) > 0 {
+		return mediatype.Sniff(head)
+	}
+	return "application/octet-stream"
 }
 
 // follow writes the stream from the reader's position, up to before last or, if

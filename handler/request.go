@@ -214,7 +214,7 @@ const (
 // connection is closed in all of these cases.
 func (q *request) refuse(err error) error {
 	r := q.r
-	if r.ProtoMajor != 1 || q.received || r.ContentLength == 0 && !expectsContinue(r) {
+	if r.ProtoMajor != 1 || q.received || r.ContentLength == 0 && !expectsContinue(r) || errors.Is(err, errStopping) {
 		return q.finish(err)
 	}
 	rc := http.NewResponseController(q.w)

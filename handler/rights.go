@@ -52,7 +52,6 @@ func (q *request) authenticate() (string, error) {
 	case err != nil:
 		return "", err
 	}
-	q.repl.Set("http.auth.user.id", name) // for access logs and other handlers
 	return name, nil
 }
 

@@ -194,13 +194,12 @@ func (s *Server) Open() error {
 }
 
 // use keeps the server's directories open until release. HTTP/2 may bring a
-// request when the configuration is gone and they are closed, or just being
-// closed: they are opened again for it.
+// request when the configuration is gone and they are closed: they are opened
+// again for it. While they are being closed it waits.
 func (s *Server) use() {
-	if s.holders.Add(1) == 1 {
-		s.folders.mu.Lock()   // wait until they are closed
-		s.folders.mu.Unlock() //nolint:staticcheck // nothing else is to be done
-	}
+	s.folders.mu.RLock()
+	s.holders.Add(1)
+	s.folders.mu.RUnlock()
 }
 
 func (s *Server) release() {

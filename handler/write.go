@@ -226,7 +226,9 @@ func (b *body) Read(p []byte) (int, error) {
 // stored answers an upload that has become a file, or a part of one.
 func (q *request) stored(created bool, info fs.FileInfo) {
 	h := q.w.Header()
-	h.Set("Content-Location", (&url.URL{Path: q.originalPath()}).EscapedPath())
+	// two slashes at the beginning would name another host
+	location := "/" + strings.TrimLeft(q.originalPath(), "/")
+	h.Set("Content-Location", (&url.URL{Path: location}).EscapedPath())
 	if tag := q.etagOf(info); tag != "" {
 		h["Etag"] = []string{string(tag)}
 	}
