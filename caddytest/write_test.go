@@ -453,6 +453,45 @@ http://:{$HTTP} https://localhost:{$HTTPS} {
 	s.wantNoTemporaries(t)
 }
 
+// TestUpgradeToH2C offers h2c on uploads, as some clients do with each request,
+// to a server that knows it: an upgrade must not swallow a body that streams.
+func TestUpgradeToH2C(t *testing.T) {
+	t.Parallel()
+	s := start(t, setup{
+		global: `
+	servers {
+		protocols h1 h2 h2c
+	}
+`,
+		sites: `
+http://:{$HTTP} {
+	httpout {
+		rdirs {$ROOT}
+		wdir {$ROOT}
+	}
+}
+`,
+	})
+	const upgrade = "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMAAABkAAQAAP__\n"
+	for _, tc := range []struct {
+		name, header, part1, part2 string
+	}{
+		{"length", "Content-Length: 6", "one", "two"},
+		{"chunked", "Transfer-Encoding: chunked", "3\r\none\r\n", "3\r\ntwo\r\n0\r\n\r\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := dial(t, s.addr("HTTP"))
+			c.send(rawText("PUT /" + tc.name + " HTTP/1.1\n" + upgrade + tc.header + "\n\n" + tc.part1))
+			f := follow(t, newClient(t, plain), s.url("HTTP", "/"+tc.name))
+			f.want("one")
+			c.send(tc.part2)
+			equal(t, "status", c.want("PUT").status, http.StatusCreated)
+			f.wantEnd("two")
+			s.wantFile(t, tc.name, "onetwo")
+		})
+	}
+}
+
 // newestOf follows an upload to a path where there is a file already.
 func newestOf(t testing.TB, s *server, path string) *follower {
 	t.Helper()
