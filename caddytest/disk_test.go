@@ -1,7 +1,6 @@
 package caddytest_test
 
 import (
-	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -72,18 +71,14 @@ http://:{$HTTP} https://localhost:{$HTTPS} {
 						up.pipe.Close()
 					}
 					<-up.done
-					if r = up.reply; r.status == 0 && p == plain {
-						// the response may be lost when the client is still sending
-						t.Logf("no response: %v", r.err)
-						r = nil
-					}
+					r = up.reply
 					if f != nil {
 						f.wantAbort()
 					}
 				} else {
 					r = exchangeOn(c, newRequest(t, t.Context(), tc.method, s.url(p.port, tc.path), strings.NewReader(large), tc.header...))
 				}
-				if r != nil && r.status != http.StatusInsufficientStorage {
+				if r.status != http.StatusInsufficientStorage {
 					t.Errorf("status: got %d (%v), want 507", r.status, r.err)
 				}
 				s.wantFile(t, "old", old)
@@ -99,7 +94,4 @@ http://:{$HTTP} https://localhost:{$HTTPS} {
 		equal(t, "status", do(t, c, http.MethodPut, s.url("HTTP", "/fits"), old).status, http.StatusCreated)
 		s.wantFile(t, "fits", old)
 	})
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
-		t.Error("the disk has gone")
-	}
 }

@@ -4,6 +4,7 @@ package caddytest_test
 
 import "syscall"
 
+// diskFree is how many bytes the disk of a folder has left.
 func diskFree(dir string) (int64, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(dir, &st); err != nil {

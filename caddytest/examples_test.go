@@ -36,12 +36,18 @@ func TestExamples(t *testing.T) {
 			{"PUT", "/live.mpd", "", "", 201}, {"GET", "/live.mpd", "", "", 200}, {"DELETE", "/live.mpd", "", "", 200},
 		},
 		"upload": {
-			{"PUT", "/movie.mp4", "", "", 401}, {"PUT", "/movie.mp4", "alice", "wonderland", 201}, {"GET", "/movie.mp4", "", "", 200},
-			{"GET", "/", "", "", 200}, {"DELETE", "/movie.mp4", "alice", "wonderland", 200},
+			{"PUT", "/movie.mp4", "", "", 401},
+			{"PUT", "/movie.mp4", "alice", "wonderland", 201},
+			{"GET", "/movie.mp4", "", "", 200},
+			{"GET", "/", "", "", 200},
+			{"DELETE", "/movie.mp4", "alice", "wonderland", 200},
 		},
 		"rules": {
-			{"GET", "/films/", "", "", 200}, {"GET", "/drafts/", "", "", 401}, {"GET", "/drafts/", "bob", "builder", 200},
-			{"PUT", "/drafts/movie.mp4", "bob", "builder", 201}, {"PUT", "/films/movie.mp4", "alice", "wonderland", 201},
+			{"GET", "/films/", "", "", 200},
+			{"GET", "/drafts/", "", "", 401},
+			{"GET", "/drafts/", "bob", "builder", 200},
+			{"PUT", "/drafts/movie.mp4", "bob", "builder", 201},
+			{"PUT", "/films/movie.mp4", "alice", "wonderland", 201},
 			{"PUT", "/drafts/movie2.mp4", "alice", "wonderland", 403},
 		},
 	}

@@ -1,11 +1,8 @@
 package caddytest_test
 
 import (
-	"bytes"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -45,8 +42,7 @@ type server struct {
 	logs *logs
 	cmd  *exec.Cmd
 
-	exited  chan struct{} // closed when the process has ended
-	exitErr error         // valid once exited is closed
+	exited chan struct{} // closed when the process has ended
 }
 
 // globalOptions stand before those of the test. Everything stays on loopback,
@@ -159,7 +155,7 @@ func (s *server) launch(t testing.TB, wrap []string, args ...string) {
 	exited := make(chan struct{})
 	s.cmd, s.logs, s.exited = cmd, logs, exited
 	go func() {
-		s.exitErr = cmd.Wait()
+		cmd.Wait()
 		logs.close()
 		close(exited)
 	}()
@@ -250,124 +246,6 @@ func (s *server) url(port, path string) string {
 	return "http://" + s.addr(port) + path
 }
 
-// file is the name on disk of a file that is served.
-func (s *server) file(name string) string {
-	return filepath.Join(s.root, filepath.FromSlash(name))
-}
-
-// read returns the content of a file that is served, and whether it is there.
-func (s *server) read(t testing.TB, name string) (string, bool) {
-	t.Helper()
-	data, err := os.ReadFile(s.file(name))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return "", false
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data), true
-}
-
-// readWhole reads a file.
-func readWhole(name string) (string, error) {
-	data, err := os.ReadFile(name)
-	return string(data), err
-}
-
-// wantFile checks the content of a file that is served.
-func (s *server) wantFile(t testing.TB, name, want string) {
-	t.Helper()
-	got, ok := s.read(t, name)
-	if !ok {
-		t.Errorf("file %s: got none, want %v", name, shorten(want))
-		return
-	}
-	equal(t, "file "+name, got, want)
-}
-
-// wantNoFile checks that a file is not there.
-func (s *server) wantNoFile(t testing.TB, name string) {
-	t.Helper()
-	if _, err := os.Lstat(s.file(name)); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-		t.Errorf("file %s: it exists (%v), want none", name, err)
-	}
-}
-
-// tree lists every file and every empty folder below the one that is served,
-// sorted.
-func (s *server) tree(t testing.TB) []string {
-	t.Helper()
-	names, err := listTree(s.root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return names
-}
-
-func listTree(root string) ([]string, error) {
-	var names []string
-	err := filepath.WalkDir(root, func(name string, e fs.DirEntry, err error) error {
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil // removed meanwhile
-			}
-			return err
-		}
-		rel, err := filepath.Rel(root, name)
-		if err != nil {
-			return err
-		}
-		if e.IsDir() {
-			if entries, err := os.ReadDir(name); err == nil && len(entries) == 0 && rel != "." {
-				names = append(names, filepath.ToSlash(rel)+"/")
-			}
-			return nil
-		}
-		names = append(names, filepath.ToSlash(rel))
-		return nil
-	})
-	slices.Sort(names)
-	return names, err
-}
-
-// temporaries lists the temporary files of uploads.
-func temporaries(root string) ([]string, error) {
-	names, err := listTree(root)
-	return slices.DeleteFunc(names, func(name string) bool {
-		return !strings.HasPrefix(name[strings.LastIndexByte(name, '/')+1:], ".httpout-")
-	}), err
-}
-
-// wantNoTemporaries waits until no temporary files are left.
-func (s *server) wantNoTemporaries(t testing.TB) {
-	t.Helper()
-	await(t, 10*time.Second, "temporary files to go", func() error {
-		names, err := temporaries(s.root)
-		if err == nil && len(names) > 0 {
-			err = fmt.Errorf("there are %q", names)
-		}
-		return err
-	})
-}
-
-// writeFile writes a file and the folders above it. A name that ends in a slash
-// is that of a folder.
-func writeFile(t testing.TB, name, content string) {
-	t.Helper()
-	if strings.HasSuffix(name, "/") {
-		if err := os.MkdirAll(name, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
 var ports struct {
 	sync.Mutex
 	taken map[int]bool
@@ -404,102 +282,4 @@ func freePort(t testing.TB) int {
 	}
 	t.Fatal("found no free port")
 	return 0
-}
-
-// logs collects what a process writes, and lets tests wait for it.
-type logs struct {
-	mu      sync.Mutex
-	text    bytes.Buffer
-	changed chan struct{} // closed, and replaced, when there is more
-	closed  bool
-}
-
-func newLogs() *logs { return &logs{changed: make(chan struct{})} }
-
-// Write implements io.Writer.
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text.Write(p)
-	close(l.changed)
-	l.changed = make(chan struct{})
-	return len(p), nil
-}
-
-func (l *logs) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closed = true
-	close(l.changed)
-	l.changed = make(chan struct{})
-}
-
-// String returns all of the log, or its end.
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	const most = 50_000
-	text := l.text.String()
-	if len(text) > most {
-		text = "...\n" + text[len(text)-most:]
-	}
-	return text
-}
-
-// size is a position in the log, to wait from.
-func (l *logs) size() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Len()
-}
-
-// since returns the log from a position.
-func (l *logs) since(from int) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()[from:]
-}
-
-// has tells whether the log contains a text.
-func (l *logs) has(text string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return bytes.Contains(l.text.Bytes(), []byte(text))
-}
-
-// wait waits until the log has, after the given position, a line that contains
-// all of the texts. It returns false when it takes too long or the process
-// ends without.
-func (l *logs) wait(limit time.Duration, from int, texts ...string) bool {
-	return l.find(limit, from, texts...) != ""
-}
-
-// find is wait that returns the line.
-func (l *logs) find(limit time.Duration, from int, texts ...string) string {
-	timeout := time.After(limit)
-	for {
-		l.mu.Lock()
-		rest := l.text.Bytes()[from:]
-		for line := range bytes.Lines(rest) {
-			all := true
-			for _, text := range texts {
-				all = all && bytes.Contains(line, []byte(text))
-			}
-			if all && bytes.HasSuffix(line, []byte("\n")) {
-				found := string(line)
-				l.mu.Unlock()
-				return found
-			}
-		}
-		changed, closed := l.changed, l.closed
-		l.mu.Unlock()
-		if closed {
-			return ""
-		}
-		select {
-		case <-changed:
-		case <-timeout:
-			return ""
-		}
-	}
 }
