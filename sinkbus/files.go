@@ -41,7 +41,7 @@ type pathLock struct {
 // NewFiles returns an empty Files.
 func NewFiles() *Files {
 	return &Files{
-		Uploads:   NewBus(),
+		Uploads:   NewBus(BusOptions{}),
 		locks:     make(map[string]*pathLock),
 		appending: make(map[string]fs.FileInfo),
 		created:   make(map[string]struct{}),

@@ -34,20 +34,40 @@ type log struct {
 	// block size. Bytes before it are in spill, or gone.
 	start atomic.Int64
 
-	// table holds the blocks in memory by number; it only grows where all
-	// blocks are kept.
+	// table holds the blocks in memory by number; it grows where all blocks are
+	// kept, or more than a tail.
 	table atomic.Pointer[table]
 
-	// keep is how many blocks stay in memory, 0 for all.
-	keep int64
+	// spill is where bytes that have left memory are, nil if they are gone.
+	spill atomic.Pointer[spillRange]
 
 	// The rest is the writer's.
-	spill   Spill    // may be read by readers
-	spilled int64    // how many bytes of the log are in spill
+	keep    int64    // how many blocks stay in memory at least, 0 for all
+	first   int64    // the number of the oldest block in memory
+	spilled int64    // up to where the bytes of the log are in spill
 	tail    *block   // the newest block
 	used    int      // how many bytes of it are in use
 	iov     [][]byte // what flush writes, kept for its memory
+
+	// retain is asked, where it is set, when the oldest block is to leave
+	// memory at the given end. It returns the first byte that readers are to
+	// find in memory, and the first that somebody will still want.
+	retain func(end int64) (memory, wanted int64)
+
+	// overflow returns a spill for a log that has none when bytes which
+	// somebody wants leave memory. An error means that they are lost.
+	overflow func() (Spill, error)
 }
+
+// spillRange is a spill, and the first byte from which on it has all that left
+// memory.
+type spillRange struct {
+	Spill
+	from int64
+}
+
+// maxKeep bounds what a live log keeps in memory beyond its tail, in blocks.
+const maxKeep = 64 << 20 >> maxShift
 
 // table maps block numbers to slots. Where only a tail is kept it is a ring.
 type table struct {
@@ -69,7 +89,10 @@ func (t *table) slot(no int64) *atomic.Pointer[block] { return &t.slots[no&t.mas
 // about tail bytes in memory (0: all) and the bytes before them in spill, if
 // there is one.
 func newLog(shift uint, tail int64, spill Spill) *log {
-	l := &log{shift: shift, spill: spill}
+	l := &log{shift: shift}
+	if spill != nil {
+		l.spill.Store(&spillRange{Spill: spill})
+	}
 	if tail > 0 {
 		l.keep = max(2, (tail+1<<shift-1)>>shift)
 		l.table.Store(newTable(l.keep))
@@ -95,32 +118,22 @@ func (l *log) commit(n int) {
 	l.end.Add(int64(n))
 }
 
-// roll begins a new block. The oldest leaves memory if there are too many; what
-// is not in the spill by then is written first, all of it at once.
+// roll begins a new block. The oldest ones leave memory if there are too many.
 func (l *log) roll() error {
 	var no int64
 	if l.tail != nil {
 		no = l.tail.no + 1
 	}
+	if l.keep > 0 {
+		if err := l.evict(no); err != nil {
+			return err
+		}
+	}
 	t := l.table.Load()
-	switch {
-	case l.keep > 0 && no >= l.keep:
-		start := (no - l.keep + 1) << l.shift
-		if l.spill != nil && l.spilled < start {
-			if err := l.flush(); err != nil {
-				return err
-			}
-		}
-		// start moves before the slot is emptied: a reader that misses the
-		// block then knows from start where to look for it
-		l.start.Store(start)
-		if old := t.slot(no - l.keep).Swap(nil); old != nil {
-			old.unref(l.shift)
-		}
-	case l.keep == 0 && no > t.mask:
+	if no-l.first > t.mask {
 		grown := newTable(2 * (t.mask + 1))
-		for i := range t.slots {
-			grown.slots[i].Store(t.slots[i].Load())
+		for i := l.first; i < no; i++ {
+			grown.slot(i).Store(t.slot(i).Load())
 		}
 		l.table.Store(grown)
 		t = grown
@@ -131,10 +144,86 @@ func (l *log) roll() error {
 	return nil
 }
 
+// evict makes room in memory for block no. What is not in the spill by then is
+// written first, all of it at once.
+func (l *log) evict(no int64) error {
+	first := no - l.keep + 1
+	if first <= l.first {
+		return nil
+	}
+	wanted := int64(0)
+	if l.retain != nil {
+		var memory int64
+		memory, wanted = l.retain(l.end.Load())
+		first = min(first, max(memory>>l.shift, no-maxKeep+1))
+		if first <= l.first {
+			return nil
+		}
+	}
+	if err := l.save(first<<l.shift, wanted); err != nil {
+		return err
+	}
+	// start moves before the slots are emptied: a reader that misses a block
+	// then knows from start where to look for it
+	l.start.Store(first << l.shift)
+	t := l.table.Load()
+	for ; l.first < first; l.first++ {
+		if old := t.slot(l.first).Swap(nil); old != nil {
+			old.unref(l.shift)
+		}
+	}
+	return nil
+}
+
+// save sees to it that the bytes from wanted on, which leave memory below
+// start, are in the spill.
+func (l *log) save(start, wanted int64) error {
+	if l.retain == nil {
+		if l.spill.Load() != nil && l.spilled < start {
+			return l.flush()
+		}
+		return nil
+	}
+	if wanted >= start {
+		// nobody needs what leaves, so that the spill has a gap from here on
+		if r := l.spill.Load(); r != nil {
+			l.spill.Store(&spillRange{r.Spill, start})
+		}
+		l.spilled = max(l.spilled, start)
+		return nil
+	}
+	if l.spilled >= start {
+		return nil
+	}
+	r := l.spill.Load()
+	if r == nil {
+		l.spilled = l.first << l.shift
+		spill, err := l.overflow()
+		if err != nil {
+			l.spilled = start
+			return nil //nolint:nilerr // those who want the bytes find that they are gone
+		}
+		r = &spillRange{spill, l.spilled}
+		l.spill.Store(r)
+	}
+	if l.spilled < l.first<<l.shift {
+		l.spilled = l.first << l.shift
+		r = &spillRange{r.Spill, l.spilled}
+		l.spill.Store(r)
+	}
+	if err := l.flush(); err != nil {
+		// the stream goes on; who wants the bytes finds that they are gone
+		l.spilled = start
+		l.spill.Store(&spillRange{r.Spill, start})
+	}
+	return nil
+}
+
 // flush writes what is not yet in the spill.
 func (l *log) flush() error {
 	end := l.end.Load()
-	if l.spill == nil || l.spilled == end {
+	spill := l.spill.Load()
+	if spill == nil || l.spilled == end {
 		return nil
 	}
 	t := l.table.Load()
@@ -147,13 +236,13 @@ func (l *log) flush() error {
 		off = stop
 	}
 	defer clear(l.iov) // blocks must not be kept alive
-	if w, ok := l.spill.(blockWriter); ok && len(l.iov) > 1 {
+	if w, ok := spill.Spill.(blockWriter); ok && len(l.iov) > 1 {
 		n, err := w.WriteBlocksAt(l.iov, l.spilled)
 		l.spilled += n
 		return err
 	}
 	for _, p := range l.iov {
-		n, err := l.spill.WriteAt(p, l.spilled)
+		n, err := spill.WriteAt(p, l.spilled)
 		l.spilled += int64(n)
 		if err != nil {
 			return err
@@ -189,9 +278,9 @@ func (l *log) pin(no int64) *block {
 // writeAt overwrites bytes below end. Blocks in memory are replaced by patched
 // copies, so that a reader sees a block as it was or as it is, never between.
 func (l *log) writeAt(p []byte, off int64) error {
-	if l.spill != nil && off < l.spilled {
+	if spill := l.spill.Load(); spill != nil && off < l.spilled {
 		n := min(int64(len(p)), l.spilled-off)
-		if _, err := l.spill.WriteAt(p[:n], off); err != nil {
+		if _, err := spill.WriteAt(p[:n], off); err != nil {
 			return err
 		}
 	}
@@ -199,7 +288,7 @@ func (l *log) writeAt(p []byte, off int64) error {
 		no := off >> l.shift
 		at := int(off & (1<<l.shift - 1))
 		n := min(len(p), 1<<l.shift-at)
-		if off >= l.start.Load() {
+		if off >= l.start.Load() && l.tail != nil {
 			l.patch(no, at, p[:n])
 		}
 		p, off = p[n:], off+int64(n)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 )
 
 // spillRead is how much is read from the spill at a time.
@@ -22,6 +23,8 @@ type Reader struct {
 	block *block           // pinned, or nil
 	buf   *[spillRead]byte // for bytes that come from the spill
 	wait  waiter
+	timer *time.Timer // for AwaitUntil
+	claim *claim      // nil unless bytes are kept for it
 }
 
 // NewReader returns a reader that begins at the given offset, which may lie
@@ -29,7 +32,7 @@ type Reader struct {
 // for a stream whose bytes have been given up.
 func (s *Stream) NewReader(ctx context.Context, off int64) (*Reader, error) {
 	s.mu.Lock()
-	if s.released && s.onIdle == nil {
+	if s.released && s.onIdle == nil && s.live == nil {
 		s.mu.Unlock()
 		return nil, ErrClosed
 	}
@@ -44,6 +47,13 @@ func (s *Stream) NewReader(ctx context.Context, off int64) (*Reader, error) {
 
 // Offset returns the position of the next byte.
 func (r *Reader) Offset() int64 { return r.pos }
+
+// SkipTo moves the reader to another position, which may lie ahead of what has
+// been written.
+func (r *Reader) SkipTo(off int64) {
+	r.pos = off
+	r.advance()
+}
 
 // Buffered returns how many bytes can be had without waiting.
 func (r *Reader) Buffered() int64 { return max(0, r.s.log.end.Load()-r.pos) }
@@ -60,24 +70,54 @@ func (r *Reader) Next(limit int64) ([]byte, error) {
 		if len(p) > 0 || err != nil {
 			return p, err
 		}
-		r.s.waiting.push(&r.wait)
-		if !r.ready() {
-			<-r.wait.wake
-		}
-		if err := r.ctx.Err(); err != nil {
+		if err := r.await(1); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// ready tells whether there is anything to be had without waiting. It is what
-// a reader that has just been queued asks again, lest it misses a wake-up.
-func (r *Reader) ready() bool {
-	return r.s.State() != Open || r.pos < r.s.log.end.Load() || r.ctx.Err() != nil
+// await waits until n bytes can be had or the stream has ended. It returns the
+// context's error.
+func (r *Reader) await(n int64) error {
+	for {
+		r.s.waiting.push(&r.wait)
+		// who has just been queued asks again, lest it misses a wake-up
+		if r.ready(n) {
+			return r.ctx.Err()
+		}
+		<-r.wait.wake
+		if r.ready(n) {
+			return r.ctx.Err()
+		}
+	}
+}
+
+// AwaitUntil waits until n bytes can be had, the stream has ended, or the time
+// has come. It returns the context's error.
+func (r *Reader) AwaitUntil(n int64, deadline time.Time) error {
+	if r.timer == nil {
+		r.timer = time.AfterFunc(time.Until(deadline), r.wait.notify)
+	} else {
+		r.timer.Reset(time.Until(deadline))
+	}
+	defer r.timer.Stop()
+	for {
+		r.s.waiting.push(&r.wait)
+		if r.ready(n) || !time.Now().Before(deadline) {
+			return r.ctx.Err()
+		}
+		<-r.wait.wake
+	}
+}
+
+// ready tells whether waiting for n bytes is over.
+func (r *Reader) ready(n int64) bool {
+	return r.s.State() != Open || r.s.log.end.Load()-r.pos >= n || r.ctx.Err() != nil
 }
 
 // TryNext is Next without waiting: it returns nothing where Next would wait.
 func (r *Reader) TryNext(limit int64) ([]byte, error) {
+	r.advance()
 	state := r.s.State() // before end: no byte is added after the state changes
 	if state == Aborted {
 		return nil, r.s.Err()
@@ -115,13 +155,14 @@ func (r *Reader) slice(end int64) ([]byte, error) {
 		if r.pos >= start {
 			continue // it left memory just now
 		}
-		if l.spill == nil {
+		spill := l.spill.Load()
+		if spill == nil || r.pos < spill.from {
 			return nil, ErrBehind
 		}
 		if r.buf == nil {
 			r.buf = spillBuffers.Get().(*[spillRead]byte)
 		}
-		n, err := l.spill.ReadAt(r.buf[:min(spillRead, end-r.pos)], r.pos)
+		n, err := spill.ReadAt(r.buf[:min(spillRead, end-r.pos)], r.pos)
 		if n > 0 {
 			return r.buf[:n], nil
 		}
@@ -142,6 +183,12 @@ func (r *Reader) unpin() {
 // Close gives back what the reader holds.
 func (r *Reader) Close() {
 	r.stop()
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	if r.claim != nil {
+		r.s.claims.remove(r)
+	}
 	r.unpin()
 	if r.buf != nil {
 		spillBuffers.Put(r.buf)

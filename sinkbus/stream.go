@@ -52,6 +52,17 @@ type Options struct {
 	// Spill takes the bytes that no longer fit in Tail. Without it they are
 	// gone, and readers that still want them get ErrBehind.
 	Spill Spill
+
+	// Live makes a stream that readers join while it goes on. Tail and Spill are
+	// not used: as much is kept in memory as readers need that keep up, and
+	// more, on disk, only for those that want the stream whole.
+	Live bool
+
+	// Framer tells where readers can join a live stream; nil is anywhere.
+	Framer Framer
+
+	// Properties are what the producer declared.
+	Properties Properties
 }
 
 // Stream is the bytes of one URL while they are being produced, and shortly
@@ -63,36 +74,69 @@ type Stream struct {
 	// Name is the stream's path on its bus.
 	Name string
 
-	// MediaType and Length are as in Options.
-	MediaType string
-	Length    int64
+	// MediaType, Length and Properties are as in Options.
+	MediaType  string
+	Length     int64
+	Properties Properties
 
 	// Opened is when the stream was opened.
 	Opened time.Time
 
-	log   *log
-	state atomic.Int32
-	bus   *Bus // nil for a stream that is on none
+	log    *log
+	state  atomic.Int32
+	bus    *Bus  // nil for a stream that is on none
+	serial int64 // its number on the bus
+	live   *live // nil for a stream that is not live
 
 	waiting waitlist
+	claims  claims
+	stopped chan struct{} // closed when the stream has ended
 
 	// mu guards what follows.
 	mu       sync.Mutex
 	err      error // why it was aborted
 	released bool
 	onIdle   func() // called once when released and the last reader is gone
+
+	overflown *overflowFile // of a live stream; nil if it has none
 }
 
 // NewStream returns an open stream that is on no bus.
 func NewStream(name string, o Options) *Stream {
 	s := &Stream{
-		Name:      name,
-		MediaType: o.MediaType,
-		Length:    o.Length,
-		Opened:    time.Now(),
+		Name:       name,
+		MediaType:  o.MediaType,
+		Length:     o.Length,
+		Properties: o.Properties,
+		Opened:     time.Now(),
+		stopped:    make(chan struct{}),
 	}
-	s.log = newLog(blockShift(o.Length), o.Tail, o.Spill)
+	if !o.Live {
+		s.log = newLog(blockShift(o.Length), o.Tail, o.Spill)
+		return s
+	}
+	s.live = newLive(o.Framer)
+	s.log = newLog(blockShift(o.Length), liveTail, nil)
+	s.log.retain = func(end int64) (memory, wanted int64) {
+		return s.live.memory(end), s.claims.lowest()
+	}
+	s.log.overflow = s.overflow
 	return s
+}
+
+// overflow makes the spill of a live stream, which is given up with the stream.
+func (s *Stream) overflow() (Spill, error) {
+	spill, err := newOverflowFile()
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.released {
+		return nil, errors.Join(ErrClosed, spill.Close())
+	}
+	s.overflown = spill
+	return spill, nil
 }
 
 // blockShift returns the size of blocks for a stream of the given length, so
@@ -125,6 +169,9 @@ func (s *Stream) Head(n int64) []byte {
 // State returns the stream's state.
 func (s *Stream) State() State { return State(s.state.Load()) }
 
+// Ended is closed when the stream has ended.
+func (s *Stream) Ended() <-chan struct{} { return s.stopped }
+
 // Err returns why the stream was aborted, nil when it was not.
 func (s *Stream) Err() error {
 	s.mu.Lock()
@@ -140,7 +187,11 @@ func (s *Stream) Readers() int { return int(s.waiting.readers.Load()) }
 // aborted.
 func (s *Stream) Write(p []byte) (int, error) {
 	var n int
-	for len(p) > 0 {
+	if s.live != nil {
+		s.live.writes(len(p))
+	}
+	for whole := p; len(p) > 0; {
+		s.awaitReaders()
 		if err := s.writable(); err != nil {
 			return n, err
 		}
@@ -152,6 +203,9 @@ func (s *Stream) Write(p []byte) (int, error) {
 		s.log.commit(m)
 		n += m
 		p = p[m:]
+		if len(p) == 0 && s.live != nil {
+			s.live.wrote(whole, s.log.end.Load())
+		}
 	}
 	s.notify()
 	return n, nil
@@ -162,6 +216,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 func (s *Stream) ReadFrom(r io.Reader) (int64, error) {
 	var n int64
 	for {
+		s.awaitReaders()
 		if err := s.writable(); err != nil {
 			return n, err
 		}
@@ -173,6 +228,9 @@ func (s *Stream) ReadFrom(r io.Reader) (int64, error) {
 		if m > 0 {
 			s.log.commit(m)
 			n += int64(m)
+			if s.live != nil {
+				s.live.wrote(room[:m], s.log.end.Load())
+			}
 			s.notify()
 		}
 		if err == io.EOF {
@@ -236,12 +294,35 @@ func (s *Stream) end(to State, err error) {
 	}
 	s.err = err
 	s.state.Store(int32(to))
+	close(s.stopped)
+	if s.live != nil {
+		// what is in memory stays for the readers that there are
+		s.released = true
+		s.onIdle = s.closeOverflow
+	}
 	s.mu.Unlock()
 
 	if s.bus != nil {
-		s.bus.remove(s)
+		kind := Completed
+		if to == Aborted {
+			kind = Broken
+		}
+		s.bus.ended(s, Event{Kind: kind, Name: s.Name, Stream: s})
 	}
 	s.waiting.wakeAll()
+	s.idle()
+}
+
+// closeOverflow gives up the spill of a live stream.
+func (s *Stream) closeOverflow() {
+	s.mu.Lock()
+	spill := s.overflown
+	s.overflown = nil
+	s.mu.Unlock()
+	if spill != nil {
+		// nothing is lost: the file has no name, and nobody reads it any more
+		_ = spill.Close()
+	}
 }
 
 // Release says that the writer is done with the stream, which must have ended.

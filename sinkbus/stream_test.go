@@ -451,7 +451,7 @@ func TestNoAllocationPerReaderAndWrite(t *testing.T) {
 }
 
 func TestBusFindsTheNewest(t *testing.T) {
-	b := NewBus()
+	b := NewBus(BusOptions{})
 	if b.Lookup("/a") != nil {
 		t.Error("found a stream on an empty bus")
 	}
