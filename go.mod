@@ -3,6 +3,8 @@ module github.com/caddy-httpout/httpout
 go 1.26.0
 
 require (
+	github.com/abema/go-mp4 v1.6.0
+	github.com/bluenviron/mediacommon/v2 v2.9.0
 	github.com/caddyserver/caddy/v2 v2.11.9
 	github.com/dustin/go-humanize v1.1.0
 	github.com/hashicorp/golang-lru/v2 v2.0.7

@@ -92,11 +92,15 @@ func TestJoinBeginsWithHeaderAndJoinPoint(t *testing.T) {
 		t.Errorf("before anything was written: got %q", got)
 	}
 	io.WriteString(s, "Head\nx\n")
-	if got := available(t, early); got != "" {
-		t.Errorf("before the first join point: got %q", got)
+	if got, want := available(t, early), "Head\nx\n"; got != want {
+		t.Errorf("before the first join point: got %q, want %q", got, want)
 	}
+	second := join(t, s, JoinOptions{})
 	io.WriteString(s, "J1\ny\nJ2")
-	if got, want := available(t, early), "Head\nJ2"; got != want {
+	if got, want := available(t, early), "J1\ny\nJ2"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := available(t, second), "Head\nx\nJ1\ny\nJ2"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	late := join(t, s, JoinOptions{})
@@ -106,6 +110,10 @@ func TestJoinBeginsWithHeaderAndJoinPoint(t *testing.T) {
 	}
 	if got, want := available(t, early), "\nz\n"; got != want {
 		t.Errorf("early: got %q, want %q", got, want)
+	}
+	waited := join(t, s, JoinOptions{Start: true})
+	if got, want := available(t, waited), "Head\nx\nJ1\ny\nJ2\nz\n"; got != want {
+		t.Errorf("from the start: got %q, want %q", got, want)
 	}
 	s.Complete()
 	if _, err := late.Next(0); err != io.EOF {

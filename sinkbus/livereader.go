@@ -15,6 +15,10 @@ type JoinOptions struct {
 	// Block makes the writer wait when MaxLag bytes wait for the reader, which
 	// then is never moved.
 	Block bool
+
+	// Start begins at the stream's first byte, as long as it is in memory: for
+	// who has waited for the stream.
+	Start bool
 }
 
 // LiveReader is one client's position in a live stream: it begins where a
@@ -27,6 +31,7 @@ type LiveReader struct {
 	ctx context.Context
 
 	joined bool
+	first  bool   // it began at the stream's first byte
 	header []byte // the last one that was given
 	give   []byte // what comes before the next bytes of the stream
 	until  int64  // where a unit ends that is to be finished before a skip
@@ -35,7 +40,8 @@ type LiveReader struct {
 }
 
 // Join returns a reader that begins at the stream's newest join point, with the
-// header that its format needs. It waits for the first one. A stream that has a
+// header that its format needs. Before there is one it begins at the stream's
+// first byte or, when that is no longer in memory, waits. A stream that has a
 // known length is kept for the reader, which is never moved then. It returns
 // ErrClosed for a stream that is gone.
 func (s *Stream) Join(ctx context.Context, o JoinOptions) (*LiveReader, error) {
@@ -55,7 +61,9 @@ func (s *Stream) Join(ctx context.Context, o JoinOptions) (*LiveReader, error) {
 	if s.live != nil {
 		s.live.raiseLag(o.MaxLag)
 	}
-	return &LiveReader{s: s, r: r, o: o, ctx: ctx, until: -1}, nil
+	l := &LiveReader{s: s, r: r, o: o, ctx: ctx, until: -1}
+	l.join()
+	return l, nil
 }
 
 // Suspend gives back what the reader holds, until Resume. Nothing else may be
@@ -94,21 +102,29 @@ func (l *LiveReader) Close() { l.r.Close() }
 
 // join finds where the reader begins. It tells whether there is such a place.
 func (l *LiveReader) join() bool {
-	if l.s.live == nil {
-		l.r.pos = l.s.log.start.Load()
-		l.joined = true
+	if l.joined {
 		return true
 	}
-	at := l.s.live.join.Load()
+	start := l.s.log.start.Load()
+	var at *joinPoint
+	if l.s.live != nil {
+		at = l.s.live.join.Load()
+	}
 	switch {
-	case at != nil && at.off >= l.s.log.start.Load():
+	case l.s.live == nil:
+		l.r.pos = start
+	case l.o.Start && start == 0:
+		l.r.pos, l.first = 0, true
+	case at != nil && at.off >= start:
 		l.r.pos = at.off
 		l.header, l.give = at.header, at.header
+	case l.s.live.anywhere.Load():
+		l.r.pos = l.s.log.end.Load()
+	case start == 0:
+		l.r.pos, l.first = 0, true
 	default:
 		l.r.pos = l.s.log.end.Load()
-		if !l.s.live.anywhere.Load() {
-			return false // none yet, or one that is too far back to be in memory
-		}
+		return false
 	}
 	l.joined = true
 	l.r.advance()
@@ -137,7 +153,7 @@ func (l *LiveReader) Wait() error { return l.r.await(1) }
 
 // TryNext is Next without waiting: it returns nothing where Next would wait.
 func (l *LiveReader) TryNext(limit int64) ([]byte, error) {
-	if !l.joined && !l.join() {
+	if !l.join() {
 		return nil, l.ended()
 	}
 	if len(l.give) > 0 {
@@ -230,9 +246,10 @@ func (l *LiveReader) jump() error {
 	switch {
 	case at != nil && at.off > l.r.pos && (info.Loose || live.boundary(l.r.pos) == l.r.pos):
 		to = at.off
-		if !sameSlice(at.header, l.header) {
-			l.header, l.give = at.header, at.header
+		if !l.first && !sameSlice(at.header, l.header) {
+			l.give = at.header
 		}
+		l.header, l.first = at.header, false
 	case live.anywhere.Load() && at == nil:
 	default:
 		return ErrBehind
