@@ -70,6 +70,7 @@ type conn struct {
 	mu      sync.Mutex
 	seats   []seat
 	closed  bool
+	taken   bool          // a request has taken it over, and ends it
 	timeout time.Duration // how long it may be idle, 0 for ever
 	idle    *time.Timer
 }
@@ -94,7 +95,7 @@ func (c *connections) changed(nc net.Conn, state http.ConnState) {
 	case http.StateNew:
 		return
 	case http.StateClosed, http.StateHijacked:
-		if cn, ok := c.tcp.LoadAndDelete(nc); ok {
+		if cn, ok := c.tcp.LoadAndDelete(nc); ok && !cn.(*conn).wasTaken() {
 			cn.(*conn).end()
 		}
 	default:
@@ -146,6 +147,20 @@ func (cn *conn) setIdle(idle bool) {
 	default:
 		cn.idle.Reset(cn.timeout)
 	}
+}
+
+// take says that a request takes the connection over, which is counted until end
+// is called.
+func (cn *conn) take() {
+	cn.mu.Lock()
+	cn.taken = true
+	cn.mu.Unlock()
+}
+
+func (cn *conn) wasTaken() bool {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	return cn.taken
 }
 
 // end gives up the connection's seats.

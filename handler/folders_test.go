@@ -290,7 +290,6 @@ func TestNewServerRefuses(t *testing.T) {
 		o    Options
 		want string // in the error
 	}{
-		{"nothing to serve", Options{}, "set rdirs or wdir"},
 		{"other modes", Options{ReadDirs: []string{"www"}, Mode: "push"}, `hmode "push"`},
 		{"memory without an input", Options{ReadDirs: []string{"gmem"}}, "gmem"},
 		{"a negative limit", Options{ReadDirs: []string{"www"}, MaxConns: minus(-1)}, "may not be negative"},

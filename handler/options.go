@@ -23,7 +23,9 @@ type Options struct {
 	// be written, unless a rule file gives write rights.
 	WriteDir string `json:"wdir,omitempty"`
 
-	// The operation mode: "default". Ignored, with a warning, when wdir is set.
+	// The operation mode: "default" serves directories or, with an input, its
+	// streams; "source" makes uploads the streams of an input. Ignored, with a
+	// warning, when wdir is set.
 	Mode string `json:"hmode,omitempty"`
 
 	// Whether GET on a directory returns a listing. Default: false, such a
@@ -66,7 +68,47 @@ type Options struct {
 	// The Server header of responses. Default: Caddy's own.
 	UserAgent string `json:"user_agent,omitempty"`
 
-	// The largest upload in bytes. 0 means no limit. Default: 50000000.
+	// Whether the input's producer is held back until the first client asks for
+	// one of its streams.
+	Hold bool `json:"hold,omitempty"`
+
+	// Whether clients stay when a stream ends, and go on with the input's next
+	// one if it opens within the timeout. Only for formats that can be joined
+	// anywhere: MP3, ADTS, MPEG-TS and Ogg.
+	Reopen bool `json:"reopen,omitempty"`
+
+	// Whether responses carry what is known of a stream as icy-* and ice-*
+	// header fields.
+	Ice bool `json:"ice,omitempty"`
+
+	// The file name extension that stands for the type of the streams that are
+	// taken from an input. Used where mime is not set.
+	Ext string `json:"ext,omitempty"`
+
+	// The media type of the streams that are taken from an input with several;
+	// the type that is served for an input with one.
+	MediaType string `json:"mime,omitempty"`
+
+	// How many bytes may wait for a client of an endless stream before it is
+	// moved to the newest place where it can go on. More may wait where the
+	// producer's largest write, or half a second of the stream, is larger.
+	// Default: 100000.
+	MaxAsyncBuf *int64 `json:"max_async_buf,omitempty"`
+
+	// Whether the producer waits for the slowest client, instead of clients
+	// that are too slow being moved ahead.
+	BlockIO bool `json:"blockio,omitempty"`
+
+	// The most bytes that are written to a client of an input at a time, and
+	// read from an upload into one. Default: as many as there are.
+	BlockSize *int64 `json:"block_size,omitempty"`
+
+	// Whether Caddy stops, with exit status 0, when every input has ended and
+	// the last client has gone.
+	Quit bool `json:"quit,omitempty"`
+
+	// The largest upload in bytes. 0 means no limit. Default: 50000000; in
+	// source mode the default holds only for uploads that declare their length.
 	MaxUpload *int64 `json:"maxs,omitempty"`
 
 	// How many connections may be open at a time; one more is answered 503.
@@ -113,8 +155,21 @@ type Options struct {
 	PassThru bool `json:"pass_thru,omitempty"`
 }
 
+// Destination is where an input goes: one httpout block of a site.
+type Destination struct {
+	// The name of the live input that feeds this destination or, in source mode,
+	// that uploads feed.
+	Input string `json:"input,omitempty"`
+
+	// Where the input appears. An input with one stream has it at this path. Of
+	// an input with several, the newest is at a path that names a file; each is
+	// under its own name below a path that ends in a slash. Default: "/".
+	Dst string `json:"dst,omitempty"`
+}
+
 // Defaults of the options, those of the reference.
 const (
+	DefaultMaxAsyncBuf     = 100_000
 	DefaultZMax            = 50_000
 	DefaultMaxUpload       = 50_000_000
 	DefaultMaxConns        = 100

@@ -26,8 +26,13 @@ type request struct {
 	table *mountTable
 	conn  *conn
 	path  target
+	dest  *destination // nil without an input
 
 	clientIP string
+
+	// left is closed when the client has left, where the request's context does
+	// not tell.
+	left <-chan struct{}
 
 	// Who the client is, once that was asked: see user.
 	login *login
@@ -66,6 +71,14 @@ func (q *request) serve() error {
 	if q.table, err = q.folders.table(q.Server); err != nil {
 		return err
 	}
+	switch {
+	case !knownMethod(q.r.Method):
+		return fail(http.StatusNotImplemented, "Method is not supported")
+	case q.dest != nil && q.isSource():
+		return q.source()
+	case q.dest != nil:
+		return q.sink()
+	}
 	switch q.r.Method {
 	case http.MethodGet, http.MethodHead:
 		return q.get()
@@ -77,10 +90,18 @@ func (q *request) serve() error {
 		return q.delete()
 	case http.MethodOptions:
 		return q.options()
-	case "SOURCE":
-		return q.notAllowed()
 	default:
-		return fail(http.StatusNotImplemented, "Method is not supported")
+		return q.notAllowed()
+	}
+}
+
+func knownMethod(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodPatch,
+		http.MethodDelete, http.MethodOptions, "SOURCE":
+		return true
+	default:
+		return false
 	}
 }
 
@@ -120,6 +141,12 @@ func (q *request) closeConnection() {
 
 // allow returns the methods that the path can be used with.
 func (q *request) allow() string {
+	switch {
+	case q.dest != nil && q.isSource():
+		return sourceMethods
+	case q.dest != nil:
+		return sinkMethods
+	}
 	p, writable := q.writeMount()
 	if writable {
 		sec := q.table.rights.ForPath(p.abs())

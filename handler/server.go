@@ -27,7 +27,7 @@ type Server struct {
 	logger  *zap.Logger
 
 	maxConns, maxPeerConns, maxClientErrors int
-	zmax, maxUpload                         int64
+	zmax, maxUpload, maxAsync, blockSize    int64
 	timeout                                 time.Duration
 	log                                     requestLog
 	hidden                                  hiding
@@ -56,6 +56,8 @@ func NewServer(o Options, key string, state *State, logger *zap.Logger) (*Server
 		maxClientErrors: valueOr(o.MaxClientErrors, DefaultMaxClientErrors),
 		zmax:            valueOr(o.ZMax, DefaultZMax),
 		maxUpload:       valueOr(o.MaxUpload, DefaultMaxUpload),
+		maxAsync:        valueOr(o.MaxAsyncBuf, DefaultMaxAsyncBuf),
+		blockSize:       valueOr(o.BlockSize, 0),
 		timeout:         time.Duration(valueOr(o.Timeout, caddy.Duration(DefaultTimeout*time.Second))),
 	}
 	var err error
@@ -98,16 +100,22 @@ func Key(caddyServer string, o Options) (string, error) {
 	return caddyServer + "/" + hex.EncodeToString(sum[:16]), nil
 }
 
+// isSource tells whether uploads become the streams of an input.
+func (s *Server) isSource() bool { return s.opts.Mode == "source" && s.opts.WriteDir == "" }
+
+// Quits tells whether Caddy is to stop when all is over.
+func (s *Server) Quits() bool { return s.opts.Quit }
+
 // validate checks what needs no look at the disk.
 func (s *Server) validate() error {
 	o := &s.opts
 	switch {
-	case len(o.ReadDirs) == 0 && o.WriteDir == "":
-		return errors.New("there is nothing to serve: set rdirs or wdir")
-	case o.Mode != "" && o.Mode != "default":
+	case o.Mode != "" && o.Mode != "default" && o.Mode != "source":
 		return fmt.Errorf("hmode %q is not available in this version", o.Mode)
 	case s.zmax < 0 || s.maxUpload < 0 || s.timeout < 0:
 		return errors.New("zmax, maxs and timeout may not be negative")
+	case s.maxAsync <= 0 || s.blockSize < 0:
+		return errors.New("max_async_buf and block_size must be positive")
 	case s.maxConns < 0 || s.maxPeerConns < 0 || s.maxClientErrors < 0:
 		return errors.New("maxc, maxp and max_client_errors may not be negative")
 	}

@@ -2,6 +2,7 @@ package handler
 
 import (
 	"sync"
+	"time"
 
 	"github.com/caddy-httpout/httpout/handler/access"
 	"github.com/caddy-httpout/httpout/handler/encoding"
@@ -20,6 +21,12 @@ type State struct {
 	conns      *connections
 	auth       *access.Authenticator
 	compressed *encoding.Cache
+	casts      broadcasts
+	listeners  tally // clients of live responses
+
+	// drained is closed when everything is to end.
+	drained chan struct{}
+	taken   tally // connections that were taken over
 
 	// swept are the directories whose left-overs were removed, by path.
 	swept sync.Map
@@ -38,8 +45,12 @@ func NewState() *State {
 		auth:       access.NewAuthenticator(),
 		compressed: encoding.NewCache(compressedBytes),
 		bodies:     make(map[*body]struct{}),
+		drained:    make(chan struct{}),
 	}
 }
+
+// Files returns what the process knows of the files that it is writing.
+func (s *State) Files() *sinkbus.Files { return s.files }
 
 // Destruct ends all that is in progress: it is called when no configuration
 // uses the state any more.
@@ -53,12 +64,27 @@ func (s *State) Destruct() error {
 // called more than once.
 func (s *State) Drain() {
 	s.mu.Lock()
+	if !s.draining {
+		close(s.drained)
+	}
 	s.draining = true
 	for b := range s.bodies {
 		b.interrupt()
 	}
 	s.mu.Unlock()
 	s.files.Uploads.AbortAll(errStopping)
+	// nobody else waits for connections that were taken over
+	await(&s.taken, time.After(lastWords))
+}
+
+// lastWords is how long clients have to take the end of a live response before
+// the process exits.
+const lastWords = time.Second
+
+// AwaitListeners waits until no client of a live response is left, or done is
+// closed. It tells which.
+func (s *State) AwaitListeners(done <-chan struct{}) bool {
+	return await(&s.listeners, done)
 }
 
 // beginBody notes that a body is being read, so that Drain interrupts it. It

@@ -131,12 +131,12 @@ func (q *request) preconditions(old fs.FileInfo) error {
 
 // receive reads the body into an upload.
 func (q *request) receive(u *sinkbus.Upload) error {
-	b := &body{r: q.r, rc: http.NewResponseController(q.w), max: q.maxUpload}
+	b := &body{src: q.r.Body, conn: http.NewResponseController(q.w), max: q.maxUpload}
 	if !q.state.beginBody(b) {
 		return errStopping
 	}
 	defer q.state.endBody(b)
-	defer b.setTimeout(q.timeout)()
+	defer b.setTimeout(q.timeout, q.r)()
 	q.reading = true
 	n, err := u.ReadFrom(b)
 	q.bytes = n
@@ -158,9 +158,10 @@ func (q *request) receive(u *sinkbus.Upload) error {
 // body is a request body that is being stored. It keeps the client's errors
 // apart from those of the disk.
 type body struct {
-	r   *http.Request
-	rc  *http.ResponseController
-	max int64 // in bytes, 0 for no limit
+	src   io.Reader
+	conn  interface{ SetReadDeadline(t time.Time) error }
+	max   int64 // in bytes, 0 for no limit
+	piece int64 // the most that is read at a time, 0 for no limit
 
 	// timeout is what each read may take, where Caddy does not see to that
 	// itself; 0 for ever.
@@ -175,13 +176,13 @@ type body struct {
 func (b *body) interrupt() {
 	b.stopping.Store(true)
 	// where deadlines are not supported the client's own pace has to do
-	_ = b.rc.SetReadDeadline(time.Now())
+	_ = b.conn.SetReadDeadline(time.Now())
 }
 
 // setTimeout makes ours the time that the client may pause, instead of Caddy's,
 // until the returned function is called. 0 is for ever.
-func (b *body) setTimeout(timeout time.Duration) func() {
-	idle, _ := caddyhttp.IdleTimeoutsFromContext(b.r.Context())
+func (b *body) setTimeout(timeout time.Duration, r *http.Request) func() {
+	idle, _ := caddyhttp.IdleTimeoutsFromContext(r.Context())
 	if idle == nil {
 		b.timeout = timeout
 		return func() {}
@@ -196,12 +197,15 @@ func (b *body) setTimeout(timeout time.Duration) func() {
 func (b *body) Read(p []byte) (int, error) {
 	if b.timeout > 0 && !b.stopping.Load() {
 		// where deadlines are not supported there is nothing to be done
-		_ = b.rc.SetReadDeadline(time.Now().Add(b.timeout))
+		_ = b.conn.SetReadDeadline(time.Now().Add(b.timeout))
 		if b.stopping.Load() {
 			b.interrupt() // its deadline may have been the earlier one
 		}
 	}
-	n, err := b.r.Body.Read(p)
+	if b.piece > 0 && int64(len(p)) > b.piece {
+		p = p[:b.piece]
+	}
+	n, err := b.src.Read(p)
 	b.n += int64(n)
 	switch {
 	case b.max > 0 && b.n > b.max:
