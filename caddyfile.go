@@ -28,7 +28,9 @@ func init() {
 //	    # what is served
 //	    rdirs  <dir | rule file>...
 //	    wdir   <dir>
-//	    hmode  default
+//	    input  <name>
+//	    dst    <path>
+//	    hmode  default|source
 //	    server <name>
 //	    # responses
 //	    dlist         [on|off]
@@ -41,6 +43,15 @@ func init() {
 //	    hdrs          <name> <value> [<name> <value>...]
 //	    cache_control <value|none>
 //	    user_agent    <text>
+//	    # live inputs
+//	    hold          [on|off]
+//	    reopen        [on|off]
+//	    ice           [on|off]
+//	    ext           <ext>
+//	    mime          <type>
+//	    max_async_buf <size>
+//	    blockio       [on|off]
+//	    block_size    <size>
 //	    # uploads
 //	    maxs <size>
 //	    # limits
@@ -50,6 +61,7 @@ func init() {
 //	    max_client_errors <n>
 //	    # the rest
 //	    reqlog    <list>
+//	    quit      [on|off]
 //	    cert      <pem>
 //	    pkey      <pem>
 //	    users     <file>
@@ -64,11 +76,12 @@ func init() {
 // 50MiB is binary). Only hdrs may stand on several lines.
 //
 // With server, which names a server of the global options, no other options
-// may be set but cert and pkey: these two load a certificate for the site, as
-// `tls <cert> <key>` would.
+// may be set but those of the destination, input and dst, and cert and pkey:
+// these two load a certificate for the site, as `tls <cert> <key>` would.
 //
-// The second of two blocks with the same matcher (or without one) in a site
-// shares the server of the first: its options are ignored, with a warning.
+// The second of two blocks with the same hmode and the same matcher (or without
+// one) in a site shares the server of the first: it adds its input and dst, and
+// its other options are ignored, with a warning.
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	h.Next() // consume directive name
 	matcher, err := h.ExtractMatcherSet()
@@ -85,32 +98,38 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err != nil {
 		return nil, err
 	}
-	first, err := firstBlock(h, start, matcher)
+	app, err := globalApp(h)
 	if err != nil {
 		return nil, err
 	}
-	if first != nil {
-		text := fmt.Sprintf("this block shares the server of the httpout block at %s:%d and adds nothing", first.File, first.Line)
-		if len(s.given) > 0 {
-			text += "; ignored: " + strings.Join(s.given, ", ")
+	o := &s.Options
+	if s.Server != "" {
+		o = app.Servers[s.Server]
+		if o == nil {
+			return nil, errorAt(start, undeclared(s.Server))
 		}
-		warn(h, start, text)
-		return nil, nil
 	}
-
-	void, err := s.check()
+	b, shared, err := firstBlock(h, start, matcher, modeOf(o))
 	if err != nil {
 		return nil, errorAt(start, err)
 	}
-	if s.Server != "" {
-		more, err := checkShared(h, s.Server)
-		if err != nil {
-			return nil, errorAt(start, err)
-		}
-		void = append(void, more...)
+	if shared {
+		return b.join(h, start, matcher, s)
+	}
+
+	void, err := s.check(o)
+	if err == nil && modeOf(o) == modeSource {
+		err = checkFed(app, s.Input)
+	}
+	if err != nil {
+		return nil, errorAt(start, err)
 	}
 	for _, text := range void {
-		warn(h, start, text)
+		if s.Server == "" {
+			warn(h, start, text)
+		} else {
+			warnOnce(h, start, fmt.Sprintf("server '%s': %s", s.Server, text))
+		}
 	}
 
 	var values []httpcaddyfile.ConfigValue
@@ -123,23 +142,57 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if s.Server == "" {
 		s.hideFiles(h.Caddyfiles()...)
 	}
+	b.begin(s.Handler, o)
 	return append(values, h.NewRoute(matcher, &s.Handler)...), nil
+}
+
+// globalApp returns the app of the global options.
+func globalApp(h httpcaddyfile.Helper) (*App, error) {
+	app := new(App)
+	if opt, ok := h.Option("httpout").(httpcaddyfile.App); ok {
+		if err := json.Unmarshal(opt.Value, app); err != nil {
+			return nil, err
+		}
+	}
+	return app, nil
 }
 
 // parseGlobalOption parses the httpout global option. Syntax:
 //
 //	httpout {
+//	    input <name> [<kind> [<args...>]] {
+//	        <kind>       [<args...>]
+//	        mime         <type>
+//	        ext          <ext>
+//	        service_name <text>
+//	        meta         <name> <value>
+//	        samplerate   <n>
+//	        channels     <n>
+//	        bitrate      <n>
+//	        width        <n>
+//	        height       <n>
+//	        restart      on-failure|always|never [<delay>]
+//	    }
+//	    output <input> <kind> [<args...>]
 //	    server <name> {
-//	        # any option of the httpout directive but server, cert and pkey
+//	        # any option of the httpout directive but input, dst, server, cert
+//	        # and pkey
 //	    }
 //	}
 //
-// Several servers may be declared. Sites use one by its name, with the server
-// option of their httpout directive.
+// Several inputs, outputs and servers may be declared. Sites use an input by
+// its name, with the input option of their httpout directive, and a server with
+// the server option.
+//
+// The kind of an input is a module of the namespace httpout.inputs, which stands
+// in the first line or in the block: exec, file, http, pipe, tcp, udp, upload,
+// watch, or one of another plugin. Without one it is upload. The kind of an
+// output is a module of the namespace httpout.outputs: exec or file. Only meta
+// may stand on several lines. Numbers may end in k or M.
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next() // consume option name
 	if existing != nil {
-		return nil, d.Err("httpout is already configured: put all servers into one block")
+		return nil, d.Err("httpout is already configured: put all of it into one block")
 	}
 	if d.NextArg() {
 		return nil, d.ArgErr()
@@ -147,52 +200,57 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 
 	app := new(App)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var err error
 		switch word := d.Val(); word {
+		case "input":
+			err = parseInput(d, app)
+		case "output":
+			err = parseOutput(d, app)
 		case "server":
-			name, o, err := parseServer(d)
-			if err != nil {
-				return nil, err
-			}
-			if _, ok := app.Servers[name]; ok {
-				return nil, d.Errf("server '%s' is declared twice", name)
-			}
-			if app.Servers == nil {
-				app.Servers = make(map[string]*handler.Options)
-			}
-			app.Servers[name] = o
-		case "input", "push", "output":
-			return nil, d.WrapErr(unavailableError(word))
+			err = parseServer(d, app)
+		case "push":
+			err = d.WrapErr(unavailableError(word))
 		default:
 			if optionNamed(word) != nil {
 				return nil, d.Errf("unrecognized subdirective '%s': options stand in a server block, as in 'server <name> {'", word)
 			}
-			return nil, d.Errf("unrecognized subdirective '%s'", word)
+			err = d.Errf("unrecognized subdirective '%s'%s", word, meant(closest(word, []string{"input", "output", "push", "server"})))
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	return httpcaddyfile.App{Name: "httpout", Value: caddyconfig.JSON(app, nil)}, nil
 }
 
-// parseServer parses a server block of the global option.
-func parseServer(d *caddyfile.Dispenser) (string, *handler.Options, error) {
+// parseServer parses a server of the global option.
+func parseServer(d *caddyfile.Dispenser, app *App) error {
 	start := d.Token()
 	var name string
 	if !d.AllArgs(&name) {
-		return "", nil, d.ArgErr()
+		return d.ArgErr()
 	}
 	if name == "" {
-		return "", nil, d.Err("the name of the server is empty")
+		return d.Err("the name of the server is empty")
+	}
+	if _, ok := app.Servers[name]; ok {
+		return errorAt(start, fmt.Errorf("server '%s' is declared twice", name))
 	}
 	s, err := parseSettings(d, inServer)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
-	// what is void is reported where the server is used, as this is where
-	// the adapter takes warnings
-	if _, err := s.check(); err != nil {
-		return "", nil, errorAt(start, err)
+	// the rest is checked, and what is void reported, where the server is
+	// used: the input is named there, and the adapter takes warnings
+	if err := checkMounts(s.ReadDirs); err != nil {
+		return errorAt(start, err)
 	}
 	s.hideFiles(start.File)
-	return name, &s.Options, nil
+	if app.Servers == nil {
+		app.Servers = make(map[string]*handler.Options)
+	}
+	app.Servers[name] = &s.Options
+	return nil
 }
 
 // parseSettings parses a block of options, of which the dispenser is at the
@@ -214,91 +272,6 @@ func parseSettings(d *caddyfile.Dispenser, where place) (*settings, error) {
 		}
 	}
 	return s, nil
-}
-
-// check looks at all options of a block together, without touching the disk. It
-// returns what has no effect, and an error for what cannot work.
-func (s *settings) check() (void []string, err error) {
-	if (s.cert == "") != (s.pkey == "") {
-		return nil, errors.New("cert and pkey go together: set both or neither")
-	}
-	if s.Server != "" {
-		for _, name := range s.given {
-			switch name {
-			case "server", "cert", "pkey":
-			default:
-				return nil, fmt.Errorf("%s cannot be set here, as the options of server '%s' are those of the global options", name, s.Server)
-			}
-		}
-		return nil, nil
-	}
-	if len(s.ReadDirs) == 0 && s.WriteDir == "" {
-		return nil, errors.New("nothing to serve: set rdirs or wdir")
-	}
-	if err := checkMounts(s.ReadDirs); err != nil {
-		return nil, err
-	}
-	return voidOptions(&s.Options), nil
-}
-
-// voidOptions tells which options have no effect because of others.
-func voidOptions(o *handler.Options) []string {
-	var void []string
-	if o.Mode != "" && o.WriteDir != "" {
-		void = append(void, "hmode is ignored, as wdir is set")
-	}
-	if o.Ranges != "" && o.NoRange {
-		void = append(void, "ranges is ignored, as norange is set")
-	}
-	return void
-}
-
-// checkMounts reports folders that would be mounted under the same name. What
-// only the disk can tell is left to the handler: whether an entry is a rule
-// file, which has no mount point of its own, or what a link leads to.
-func checkMounts(dirs []string) error {
-	seen := make(map[string]string, len(dirs))
-	for _, dir := range dirs {
-		clean := filepath.Clean(dir)
-		base := filepath.Base(clean)
-		other, ok := seen[base]
-		switch {
-		case strings.Contains(base, "{"), base == "..":
-			continue // not known before it is expanded
-		case !ok:
-			seen[base] = clean
-		case other == clean:
-			return fmt.Errorf("rdirs names '%s' twice", dir)
-		case filepath.Ext(base) == "":
-			return fmt.Errorf("rdirs '%s' and '%s' would both be mounted at /%s/: give one of them another name, with 'name' in a rule file", other, dir, base)
-		}
-	}
-	return nil
-}
-
-// checkShared looks up a server of the global options, and returns which of
-// its options have no effect unless that was said before.
-func checkShared(h httpcaddyfile.Helper, name string) ([]string, error) {
-	var app App
-	if opt, ok := h.Option("httpout").(httpcaddyfile.App); ok {
-		if err := json.Unmarshal(opt.Value, &app); err != nil {
-			return nil, err
-		}
-	}
-	o, ok := app.Servers[name]
-	if !ok {
-		return nil, undeclared(name)
-	}
-	st := stateOf(h)
-	if st.reported[name] {
-		return nil, nil
-	}
-	st.reported[name] = true
-	void := voidOptions(o)
-	for i := range void {
-		void[i] = fmt.Sprintf("server '%s': %s", name, void[i])
-	}
-	return void, nil
 }
 
 // hideFiles hides the files from clients: those of the configuration, and the

@@ -65,10 +65,18 @@ var options = []option{
 		help: "directory that uploads are written to",
 		set:  text(func(s *settings) *string { return &s.WriteDir }),
 	},
-	{name: "input", args: "<name>", min: 1, max: -1, places: anywhere},
-	{name: "dst", args: "<path | url>", min: 1, max: 1, places: anywhere},
 	{
-		name: "hmode", args: "default", min: 1, max: 1, places: anywhere,
+		name: "input", args: "<name>", min: 1, max: 1, places: inSite | inCommand,
+		help: "`source` of a live stream: - (standard input), a file, FIFO or folder, or a URL: http, https, tcp, udp",
+		set:  setInput,
+	},
+	{
+		name: "dst", args: "<path>", min: 1, max: 1, places: inSite | inCommand,
+		help: "path of the live stream (default /live and the extension of its type)",
+		set:  setDst,
+	},
+	{
+		name: "hmode", args: "default|source", min: 1, max: 1, places: anywhere,
 		help: "operation mode; ignored when wdir is set",
 		set:  setMode,
 	},
@@ -131,15 +139,47 @@ var options = []option{
 	},
 
 	// live
-	{name: "hold", args: boolArgs, max: 1, places: anywhere},
-	{name: "reopen", args: boolArgs, max: 1, places: anywhere},
-	{name: "ice", args: boolArgs, max: 1, places: anywhere},
-	{name: "ext", args: "<ext>", min: 1, max: 1, places: anywhere},
-	{name: "mime", args: "<type>", min: 1, max: 1, places: anywhere},
+	{
+		name: "hold", args: boolArgs, max: 1, places: anywhere,
+		help: "hold the live stream back until the first client asks for it",
+		set:  boolean(func(o *handler.Options) *bool { return &o.Hold }),
+	},
+	{
+		name: "reopen", args: boolArgs, max: 1, places: anywhere,
+		help: "keep clients when a live stream ends, for the next one",
+		set:  boolean(func(o *handler.Options) *bool { return &o.Reopen }),
+	},
+	{
+		name: "ice", args: boolArgs, max: 1, places: anywhere,
+		help: "send what is known of a live stream as icy-* and ice-* header fields",
+		set:  boolean(func(o *handler.Options) *bool { return &o.Ice }),
+	},
+	{
+		name: "ext", args: "<ext>", min: 1, max: 1, places: anywhere,
+		help: "file name extension that stands for the type of the live stream",
+		set:  setExt,
+	},
+	{
+		name: "mime", args: "<type>", min: 1, max: 1, places: anywhere,
+		help: "media type of the live stream",
+		set:  setMediaType,
+	},
 	{name: "max_cache_segs", args: "<n>", min: 1, max: 1, places: anywhere},
-	{name: "max_async_buf", args: "<size>", min: 1, max: 1, places: anywhere},
-	{name: "blockio", args: boolArgs, max: 1, places: anywhere},
-	{name: "block_size", args: "<size>", min: 1, max: 1, places: anywhere},
+	{
+		name: "max_async_buf", args: "<size>", min: 1, max: 1, places: anywhere,
+		help: "how much of a live stream may wait for a client before it is moved ahead (default 100000)",
+		set:  sizeAboveZero(func(o *handler.Options) **int64 { return &o.MaxAsyncBuf }),
+	},
+	{
+		name: "blockio", args: boolArgs, max: 1, places: anywhere,
+		help: "let a live stream wait for its slowest client",
+		set:  boolean(func(o *handler.Options) *bool { return &o.BlockIO }),
+	},
+	{
+		name: "block_size", args: "<size>", min: 1, max: 1, places: anywhere,
+		help: "largest read and write of a live stream (default 10000)",
+		set:  sizeAboveZero(func(o *handler.Options) **int64 { return &o.BlockSize }),
+	},
 
 	// uploads and push
 	{
@@ -179,7 +219,11 @@ var options = []option{
 		help: "methods whose requests are logged, *: all, REC: files written and deleted; with the prefix -, no end lines",
 		set:  setReqLog,
 	},
-	{name: "quit", args: boolArgs, max: 1, places: anywhere},
+	{
+		name: "quit", args: boolArgs, max: 1, places: anywhere,
+		help: "exit when all live streams are over and the last client has gone",
+		set:  boolean(func(o *handler.Options) *bool { return &o.Quit }),
+	},
 	{
 		name: "cert", args: "<pem>", min: 1, max: 1, places: inSite | inCommand,
 		help: "certificate file, for HTTPS",
@@ -308,6 +352,8 @@ func (opt *option) misplaced(where place, args []string) error {
 		return fmt.Errorf("ifce cannot be set here: write 'bind %s' in the site", addr)
 	case "cert", "pkey":
 		return fmt.Errorf("%s belongs to a site: set cert and pkey in the httpout block of each site that uses this server", opt.name)
+	case "input", "dst":
+		return fmt.Errorf("%s belongs to a site: write it beside 'server', in the httpout block of each site that uses this server", opt.name)
 	}
 	switch where {
 	case inServer:

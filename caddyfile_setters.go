@@ -98,11 +98,11 @@ func setReadDirs(s *settings, args []string) error {
 // setMode sets hmode.
 func setMode(s *settings, args []string) error {
 	switch args[0] {
-	case "default":
+	case modeDefault, modeSource:
 		s.Mode = args[0]
 		return nil
-	case "push", "source":
-		return unavailableError("hmode " + args[0])
+	case "push":
+		return unavailableError("hmode push")
 	default:
 		return fmt.Errorf("unknown mode '%s': want default, push or source", args[0])
 	}

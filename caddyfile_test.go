@@ -83,8 +83,7 @@ func TestParseSettings(t *testing.T) {
 }
 
 func TestOptionsOfLaterVersionsAreRefused(t *testing.T) {
-	later := "input dst hold reopen ice ext mime max_cache_segs max_async_buf blockio block_size cte post ka js " +
-		"js_timeout js_workers js_allow gmem_max quit"
+	later := "max_cache_segs cte post ka js js_timeout js_workers js_allow gmem_max"
 	for name := range strings.FieldsSeq(later) {
 		for _, input := range []string{name, name + " x", name + " x y"} {
 			_, err := parseOptions(t, "dlist\n"+input, inSite)
@@ -107,6 +106,7 @@ func TestOptionsAreRefusedTwice(t *testing.T) {
 	values := map[string]string{
 		"hmode": "default", "ranges": "concat", "zmax": "1", "maxs": "1", "maxc": "1", "maxp": "1",
 		"timeout": "1", "max_client_errors": "1", "reqlog": "GET", "port": "1",
+		"dst": "/x", "mime": "a/b", "max_async_buf": "1", "block_size": "1",
 	}
 	for i := range options {
 		opt := &options[i]
@@ -133,15 +133,17 @@ func TestCheck(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		input    string
+		server   string // the options of the server that it names
 		wantErr  string
 		wantVoid string
 	}{
 		{name: "read", input: "rdirs a"},
 		{name: "write", input: "wdir a"},
 		{name: "same directory for both", input: "rdirs a\nwdir a"},
-		{name: "nothing", input: "dlist", wantErr: "nothing to serve: set rdirs or wdir"},
-		{name: "server", input: "server x"},
-		{name: "server and certificate", input: "server x\ncert c\npkey k"},
+		{name: "nothing", input: "dlist", wantErr: "nothing to serve: set rdirs, wdir or input"},
+		{name: "server", input: "server x", server: "rdirs a"},
+		{name: "server and certificate", input: "server x\ncert c\npkey k", server: "wdir a"},
+		{name: "server and destination", input: "server x\ninput a\ndst /b", server: "ice"},
 		{name: "server and options", input: "server x\nwdir a", wantErr: "wdir cannot be set here"},
 		{name: "cert alone", input: "rdirs a\ncert c", wantErr: "cert and pkey go together"},
 		{name: "pkey alone", input: "rdirs a\npkey k", wantErr: "cert and pkey go together"},
@@ -153,13 +155,34 @@ func TestCheck(t *testing.T) {
 		{name: "mode is void", input: "wdir a\nhmode default", wantVoid: "hmode is ignored, as wdir is set"},
 		{name: "mode is not void", input: "rdirs a\nhmode default"},
 		{name: "ranges is void", input: "rdirs a\nnorange\nranges concat", wantVoid: "ranges is ignored, as norange is set"},
+		{name: "sink", input: "input a\ndst /b\nhold\nreopen\nice\next mp3\nmime a/b\nmax_async_buf 1\nblockio\nblock_size 1\nquit"},
+		{name: "sink and directory", input: "input a\nrdirs b", wantErr: "storing an input in rdirs is not available in this version"},
+		{name: "sink and uploads", input: "input a\nwdir b", wantErr: "wdir beside an input is not available in this version"},
+		{name: "source", input: "input a\nhmode source\nmaxs 1\nhold\nblock_size 1"},
+		{name: "source without an input", input: "hmode source", wantErr: "hmode source needs an input"},
+		{name: "source and directory", input: "hmode source\ninput a\nrdirs b", wantErr: "rdirs and hmode source cannot be in one block"},
+		{name: "destination without an input", input: "rdirs a\ndst /b", wantErr: "dst is where an input appears"},
+		{name: "source mode is void", input: "wdir a\nhmode source", wantVoid: "hmode is ignored, as wdir is set"},
+		{name: "one is void without an input", input: "rdirs a\nice", wantVoid: "ice is ignored, as there is no input"},
+		{name: "void without an input", input: "rdirs a\nhold\nblock_size 1", wantVoid: "hold, block_size are ignored, as there is no input"},
+		{name: "void in a sink", input: "input a\ndlist\nmaxs 1", wantVoid: "dlist, maxs are ignored, as only a live stream is served"},
+		{name: "void in a source", input: "hmode source\ninput a\ndst /b\ndlist\nreopen", wantVoid: "dst is ignored, as hmode is source; dlist, reopen are ignored, as hmode is source"},
+		{name: "off is not void", input: "rdirs a\nice off"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s, err := parseOptions(t, tc.input, inSite)
 			if err != nil {
 				t.Fatal(err)
 			}
-			void, err := s.check()
+			o := &s.Options
+			if tc.server != "" {
+				shared, err := parseOptions(t, tc.server, inServer)
+				if err != nil {
+					t.Fatal(err)
+				}
+				o = &shared.Options
+			}
+			void, err := s.check(o)
 			if tc.wantErr != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
 					t.Fatalf("got error %v, want %q", err, tc.wantErr)
@@ -341,6 +364,8 @@ func FuzzCaddyfile(f *testing.F) {
 	f.Add("wdir \"a b\"\nhdrs X 1 Y 2\nhdrs X 3\nreqlog -GET,REC")
 	f.Add("server x\ncert c\npkey k")
 	f.Add("hold {\n\tx\n}")
+	f.Add("input radio\ndst /live.mp3\nhold\nreopen\nice\next .mp3\nmime \"audio/ogg; codecs=opus\"")
+	f.Add("hmode source\ninput a.b-c_d\nmax_async_buf 1MiB\nblockio\nblock_size 4k\nquit")
 	f.Add("port 80\nifce eth0\nhide *")
 	f.Fuzz(func(t *testing.T, lines string) {
 		tokens, err := caddyfile.Tokenize([]byte("httpout {\n"+lines+"\n}"), "Fuzzfile")
@@ -354,7 +379,7 @@ func FuzzCaddyfile(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			_, _ = s.check()
+			_, _ = s.check(&s.Options)
 
 			// what was accepted must load
 			data, err := json.Marshal(&s.Handler)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -40,6 +41,62 @@ func parseSize(text string) (int64, error) {
 		return 0, fmt.Errorf("'%s' is too large", text)
 	}
 	return int64(v), nil
+}
+
+// parseRate parses a number of one or more: 44100, 44.1k or 5M (both decimal).
+func parseRate(text string) (int, error) {
+	digits, unit := text, 1.0
+	switch {
+	case strings.HasSuffix(text, "k"), strings.HasSuffix(text, "K"):
+		digits, unit = text[:len(text)-1], 1e3
+	case strings.HasSuffix(text, "M"):
+		digits, unit = text[:len(text)-1], 1e6
+	}
+	v, err := strconv.ParseFloat(digits, 64)
+	if err != nil || strings.Trim(digits, "0123456789.") != "" {
+		return 0, fmt.Errorf("'%s' is not a number, such as 128000 or 128k", text)
+	}
+	v = math.Round(v * unit)
+	switch {
+	case v < 1:
+		return 0, fmt.Errorf("'%s' is less than 1", text)
+	case v > math.MaxInt32:
+		return 0, fmt.Errorf("'%s' is too large", text)
+	}
+	return int(v), nil
+}
+
+// parseMediaType checks a media type, which may have parameters.
+func parseMediaType(text string) error {
+	name, _, err := mime.ParseMediaType(text)
+	if err != nil || !strings.Contains(name, "/") {
+		return fmt.Errorf("'%s' is not a media type, such as audio/mpeg", text)
+	}
+	return nil
+}
+
+// parseExt returns a file name extension without its dot.
+func parseExt(text string) (string, error) {
+	ext := strings.TrimPrefix(text, ".")
+	if ext == "" || strings.ContainsAny(ext, "./\\") {
+		return "", fmt.Errorf("'%s' is not a file name extension, such as mp3", text)
+	}
+	return ext, nil
+}
+
+// checkInputName refuses what cannot be the name of an input.
+func checkInputName(name string) error {
+	if name == "" {
+		return errors.New("the name of the input is empty")
+	}
+	for _, c := range name {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.ContainsRune("-_.", c):
+		default:
+			return fmt.Errorf("'%s' cannot be the name of an input: it may have letters, digits, '-', '_' and '.'", name)
+		}
+	}
+	return nil
 }
 
 // parseCount parses a number of things.
@@ -157,10 +214,15 @@ func suggestion(word string) string {
 		return fmt.Sprintf(", write '%s %s'", name, value)
 	}
 
-	if name := closestOption(word); name != "" {
-		return fmt.Sprintf(", did you mean '%s'?", name)
+	return meant(closestOption(word))
+}
+
+// meant returns the end of an error text that proposes a name, if it is one.
+func meant(name string) string {
+	if name == "" {
+		return ""
 	}
-	return ""
+	return fmt.Sprintf(", did you mean '%s'?", name)
 }
 
 // closestOption returns the option whose name is spelt much like the word, or
@@ -169,15 +231,24 @@ func closestOption(word string) string {
 	if name := aliases[word]; name != "" {
 		return name
 	}
+	names := make([]string, len(options))
+	for i := range options {
+		names[i] = options[i].name
+	}
+	return closest(word, names)
+}
+
+// closest returns the name that is spelt much like the word, empty if none is.
+func closest(word string, names []string) string {
 	plain := strings.NewReplacer("-", "", "_", "")
 	word = plain.Replace(strings.ToLower(word))
 	best, distance := "", 3
-	for i := range options {
-		name := plain.Replace(options[i].name)
+	for _, name := range names {
+		short := plain.Replace(name)
 		// a short name must not be guessed from nothing in common
-		limit := min(distance, 1+len(name)/3)
-		if d := editDistance(word, name); d < limit {
-			best, distance = options[i].name, d
+		limit := min(distance, 1+len(short)/3)
+		if d := editDistance(word, short); d < limit {
+			best, distance = name, d
 		}
 	}
 	return best

@@ -21,14 +21,20 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "httpout",
-		Usage: "[--rdirs <dir,...>] [--wdir <dir>] [--port <port>] [--ifce <address>] [--cert <pem> --pkey <pem>] [--dlist] [options]",
+		Usage: "[--rdirs <dir,...>] [--wdir <dir>] [--input <source> [--dst <path>]] [--port <port>] [--ifce <address>] [--cert <pem> --pkey <pem>] [--dlist] [options]",
 		Short: "Starts a read/write file server and live media origin",
 		Long: `
 Serves directories for reading and writing. Files can be read while they are
 being uploaded.
 
-Without --rdirs and --wdir it serves a folder named httpout-demo, which it makes
-in the current directory, with a page that shows what can be done with it.
+With --input it serves a live stream instead: what comes from the standard input
+(-), a file that is played in real time, a FIFO, a URL (http, https), or an address
+to listen on (tcp, udp); or the streams that are written to a folder. It appears at
+--dst, and its URL is printed. With --hmode source, what is uploaded is a live
+stream, and can be read at the same path for as long as it arrives.
+
+Without any of these it serves a folder named httpout-demo, which it makes in the
+current directory, with a page that shows what can be done with it.
 
 It listens on port 80, or 443 with --cert and --pkey, on all addresses. With a
 certificate and two ports, the first one is for HTTP and the second for HTTPS.
@@ -48,6 +54,8 @@ func setupCommand(cmd *cobra.Command) {
 	cmd.Example = `  $ caddy httpout
   $ caddy httpout --rdirs public --dlist --port 8080
   $ caddy httpout --rdirs live --wdir live --cors=on --port 8080
+  $ ffmpeg -re -i music.flac -f mp3 - | caddy httpout -i - --dst /live.mp3 --port 8080
+  $ caddy httpout --hmode source --port 8080
   $ caddy httpout --rdirs public --cert cert.pem --pkey key.pem --port 80,443`
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	cmd.RunE = caddycmd.WrapCommandFuncForCobra(runCommand)
@@ -138,6 +146,8 @@ func flagError(err error) error {
 // launch is what the command line asks for.
 type launch struct {
 	settings
+	source    string   // the value of --input
+	from      producer // what that is
 	admin     string
 	debug     bool
 	accessLog bool
@@ -159,7 +169,13 @@ func parseFlags(fs *pflag.FlagSet) (*launch, error) {
 		if v.uses > 1 && opt.max >= 0 && opt.set != nil {
 			return nil, fmt.Errorf("--%s is given twice", opt.name)
 		}
-		err := opt.apply(&l.settings, inCommand, v.args)
+		args := v.args
+		if opt.name == "input" && args[0] != "" {
+			// here it says what the input is, which has the one name
+			l.source = args[0]
+			args = []string{commandInput}
+		}
+		err := opt.apply(&l.settings, inCommand, args)
 		if wrong, ok := errors.AsType[*valueError](err); ok {
 			return nil, fmt.Errorf("--%s: %w", opt.name, wrong.err)
 		}
@@ -186,7 +202,10 @@ func parseFlags(fs *pflag.FlagSet) (*launch, error) {
 
 // complete fills in what was not given, and checks all of it together.
 func (l *launch) complete() error {
-	if len(l.ReadDirs) == 0 && l.WriteDir == "" {
+	if err := l.checkLive(); err != nil {
+		return err
+	}
+	if len(l.ReadDirs) == 0 && l.WriteDir == "" && l.Input == "" {
 		l.demo = true
 		l.ReadDirs = []string{demoDir}
 		l.WriteDir = demoDir
@@ -217,9 +236,13 @@ func (l *launch) complete() error {
 			l.ports[1] = 443
 		}
 	}
-	void, err := l.check()
+	void, err := l.check(&l.Options)
 	if err != nil {
 		return fmt.Errorf("--%w", err) // the text begins with the name of an option
+	}
+	if modeOf(&l.Options) == modeSource {
+		// what has an effect on one of the two handlers has one
+		void = ignored(&l.Options, "live streams are served", voidForStreams)
 	}
 	for _, text := range void {
 		caddy.Log().Named("httpout").Warn(text)
@@ -241,20 +264,27 @@ func runCommand(fl caddycmd.Flags) (int, error) {
 			return caddy.ExitCodeFailedStartup, fmt.Errorf("loading --cert and --pkey: %v", err)
 		}
 	}
+	if err := l.findInput(); err != nil {
+		return caddy.ExitCodeFailedStartup, err
+	}
 	hosts, err := listenHosts(l.ifce)
 	if err != nil {
 		return caddy.ExitCodeFailedStartup, fmt.Errorf("--ifce: %v", err)
 	}
 	if l.demo {
 		if err := makeDemo(demoDir); err != nil {
-			return caddy.ExitCodeFailedStartup, fmt.Errorf("making the demo folder, as neither --rdirs nor --wdir is set: %v", err)
+			return caddy.ExitCodeFailedStartup, fmt.Errorf("making the demo folder, as none of --rdirs, --wdir and --input is set: %v", err)
 		}
 		caddy.Log().Named("httpout").Warn(
-			"serving the demo folder, as neither --rdirs nor --wdir is set: whoever can reach this server can write to it, use --ifce 127.0.0.1 to keep it to this machine",
+			"serving the demo folder, as none of --rdirs, --wdir and --input is set: whoever can reach this server can write to it, use --ifce 127.0.0.1 to keep it to this machine",
 			zap.String("folder", demoDir))
 	}
 
-	if err := caddy.Run(l.config(hosts)); err != nil {
+	cfg, err := l.config(hosts)
+	if err != nil {
+		return caddy.ExitCodeFailedStartup, err
+	}
+	if err := caddy.Run(cfg); err != nil {
 		flags := "--port " + joinPorts(l.ports)
 		if l.ifce != "" {
 			flags += " --ifce " + l.ifce

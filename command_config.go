@@ -1,10 +1,10 @@
 package httpout
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -23,21 +23,39 @@ import (
 // stopped. A live stream has no end to wait for.
 const exitGrace = time.Second
 
-// sharedServer is the name of the server behind both HTTP and HTTPS.
-const sharedServer = "main"
+// sharedServer is the name of the server behind both HTTP and HTTPS, and
+// sharedSource that of the one for uploads in source mode.
+const (
+	sharedServer = "main"
+	sharedSource = "source"
+)
 
 // config returns the configuration that the command runs.
-func (l *launch) config(hosts []string) *caddy.Config {
-	h := l.Handler
-	app := new(App)
-	if len(l.ports) > 1 {
-		// one server, so that both ports have the same uploads and limits
-		app.Servers = map[string]*handler.Options{sharedServer: &l.Options}
-		h = handler.Handler{Server: sharedServer}
+func (l *launch) config(hosts []string) (*caddy.Config, error) {
+	inputs, err := l.inputs()
+	if err != nil {
+		return nil, err
 	}
-	routes := caddyhttp.RouteList{{
-		HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(&h, "handler", "httpout", nil)},
-	}}
+	app := &App{Inputs: inputs}
+	handlers := l.handlers()
+	if len(l.ports) > 1 {
+		// both ports share, so that they have the same uploads and limits
+		app.Servers = make(map[string]*handler.Options)
+		for i, h := range handlers {
+			name := sharedServer
+			if modeOf(&h.Options) == modeSource {
+				name = sharedSource
+			}
+			app.Servers[name] = &h.Options
+			handlers[i] = handler.Handler{Server: name, Destination: h.Destination}
+		}
+	}
+	var route caddyhttp.Route
+	for i := range handlers {
+		raw := caddyconfig.JSONModuleObject(&handlers[i], "handler", "httpout", nil)
+		route.HandlersRaw = append(route.HandlersRaw, raw)
+	}
+	routes := caddyhttp.RouteList{route}
 
 	servers := make(map[string]*caddyhttp.Server, len(l.ports))
 	for i, port := range l.ports {
@@ -91,7 +109,7 @@ func (l *launch) config(hosts []string) *caddy.Config {
 			},
 		}
 	}
-	return cfg
+	return cfg, nil
 }
 
 // secure reports whether the port with the index is for HTTPS: with a
@@ -117,14 +135,23 @@ func (l *launch) urls(hosts []string) []string {
 			} else if strings.Contains(host, ":") {
 				host = "[" + host + "]"
 			}
-			base := scheme + "://" + host + "/"
+			base := scheme + "://" + host
 			if l.demo {
-				urls = append(urls, base+"index.html")
+				urls = append(urls, base+"/index.html")
 			}
-			urls = append(urls, base)
+			urls = append(urls, base+l.urlPath())
 		}
 	}
 	return urls
+}
+
+// urlPath returns the path of the URLs that are told: that of the live stream,
+// if there is one.
+func (l *launch) urlPath() string {
+	if l.Dst == "" {
+		return "/"
+	}
+	return (&url.URL{Path: l.Dst}).EscapedPath()
 }
 
 // maxShownAddresses limits the addresses whose URLs are printed.

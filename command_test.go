@@ -130,10 +130,21 @@ func TestParseFlagsErrors(t *testing.T) {
 		{"twice", "--wdir a --wdir b", "--wdir is given twice"},
 		{"switch twice", "--dlist --dlist=off", "--dlist is given twice"},
 		{"odd headers", "--hdrs a,b,c", "--hdrs: want pairs of a name and a value"},
-		{"later", "--hold", "--hold is not available in this version"},
-		{"later with a value", "--dst http://x/y", "--dst is not available in this version"},
+		{"later", "--post", "--post is not available in this version"},
+		{"later with a value", "--js x.js", "--js is not available in this version"},
 		{"later with =", "--max_cache_segs=5", "--max_cache_segs is not available in this version"},
-		{"later in short", "-i -", "--input is not available in this version"},
+		{"live stream to a URL", "-i - --dst http://x/y", "--dst with a URL, for hmode push, is not available in this version"},
+		{"live stream to no path", "-i - --dst live.mp3", "--dst: 'live.mp3' is not a path: write '/live.mp3'"},
+		{"live stream and directory", "-i - --rdirs a", "--input and --rdirs: storing an input in a directory is not available in this version"},
+		{"live stream and uploads", "-i - --wdir a", "--input and --wdir: an input beside a directory is not available in this version"},
+		{"no input", "--input=", "--input: the value is empty"},
+		{"two inputs", "-i - -i a", "--input is given twice"},
+		{"input of a source", "-i - --hmode source", "--input cannot be used with --hmode source"},
+		{"directory of a source", "--rdirs a --hmode source", "--rdirs cannot be used with --hmode source"},
+		{"path without an input", "--dst /live.mp3", "--dst needs --input or --hmode source"},
+		{"path of a void source", "--dst /live.mp3 --wdir a --hmode source", "--dst needs --input or --hmode source"},
+		{"scheme", "-i srt://x:9", "--input: 'srt://x:9' is of an unknown scheme: want http, https, tcp or udp"},
+		{"URL without a host", "-i http:///x", "--input: the URL cannot be understood"},
 		{"later mode", "--hmode push", "--hmode push is not available in this version"},
 		{"memory", "--rdirs gmem", "--rdirs gmem is not available in this version"},
 		{"Caddyfile only", "--server x", "--server is for a Caddyfile only"},
@@ -178,12 +189,12 @@ func TestCommandHelpNamesTheFlags(t *testing.T) {
 	cmd := &cobra.Command{Use: "httpout"}
 	setupCommand(cmd)
 	help := cmd.Flags().FlagUsages()
-	for _, want := range []string{"--rdirs", "--cache-control", "--port port", "--admin", "--access-log", "-v, --debug"} {
+	for _, want := range []string{"--rdirs", "--cache-control", "--port port", "--admin", "--access-log", "-v, --debug", "-i, --input source"} {
 		if !strings.Contains(help, want) {
 			t.Errorf("got help without %q", want)
 		}
 	}
-	if strings.Contains(help, "--hold") {
+	if strings.Contains(help, "--post") {
 		t.Error("got help with an option that is not available")
 	}
 }
@@ -226,7 +237,10 @@ func TestConfig(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg := l.config(tc.hosts)
+			cfg, err := l.config(tc.hosts)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if !cfg.Admin.Disabled || *cfg.Admin.Config.Persist {
 				t.Error("got the admin API or a stored configuration, want neither")
 			}
@@ -264,7 +278,10 @@ func TestConfigSharesOneServerBetweenTwoPorts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := l.config(nil)
+	cfg, err := l.config(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var app App
 	if err := json.Unmarshal(cfg.AppsRaw["httpout"], &app); err != nil {
 		t.Fatal(err)
@@ -287,7 +304,10 @@ func TestConfigOfFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := l.config(nil)
+	cfg, err := l.config(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if cfg.Admin.Disabled || cfg.Admin.Listen != "localhost:2020" {
 		t.Errorf("got admin %+v, want it at localhost:2020", cfg.Admin)
 	}

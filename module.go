@@ -6,6 +6,7 @@ package httpout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -16,6 +17,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-httpout/httpout/handler"
+	"github.com/caddy-httpout/httpout/sinkbus"
+	"github.com/caddy-httpout/httpout/sourcebus"
 )
 
 func init() {
@@ -38,6 +41,13 @@ type App struct {
 	// directories and its connection counters.
 	Servers map[string]*handler.Options `json:"servers,omitempty"`
 
+	// Live inputs by name. Sites refer to them with their `input` option. One
+	// that is named but not declared is an `upload` input.
+	Inputs map[string]*sourcebus.Config `json:"inputs,omitempty"`
+
+	// What takes the streams of inputs on this machine.
+	Outputs []*sourcebus.OutputConfig `json:"outputs,omitempty"`
+
 	logger *zap.Logger
 	state  *handler.State // nil until it is held
 
@@ -45,11 +55,17 @@ type App struct {
 	// one after the other.
 	shared  map[string]*handler.Server
 	servers []*handler.Server
-	keys    map[string]int // how many servers have asked for each key
+	latest  map[string]*handler.Server // the last one for each key
+	keys    map[string]int             // how many servers have asked for each key
+	held    map[*sinkbus.Bus]bool      // inputs that wait for the first client
 	tracked map[*caddyhttp.Server]bool
 
-	stopSweep context.CancelFunc
-	sweeping  *sync.WaitGroup
+	live     inputs
+	quitting bool // whether Caddy is to stop when all is over
+
+	// Goroutines of this configuration: cancel ends them, and tasks waits.
+	cancel context.CancelFunc
+	tasks  *sync.WaitGroup
 }
 
 // CaddyModule returns the Caddy module information.
@@ -64,9 +80,11 @@ func (App) CaddyModule() caddy.ModuleInfo {
 func (app *App) Provision(ctx caddy.Context) error {
 	app.logger = ctx.Logger()
 	app.shared = make(map[string]*handler.Server)
+	app.latest = make(map[string]*handler.Server)
 	app.keys = make(map[string]int)
+	app.held = make(map[*sinkbus.Bus]bool)
 	app.tracked = make(map[*caddyhttp.Server]bool)
-	app.sweeping = new(sync.WaitGroup)
+	app.tasks = new(sync.WaitGroup)
 
 	state, _, err := states.LoadOrNew(stateKey, func() (caddy.Destructor, error) {
 		return handler.NewState(), nil
@@ -80,6 +98,9 @@ func (app *App) Provision(ctx caddy.Context) error {
 		if app.Servers[name] == nil {
 			return fmt.Errorf("server %q has no options", name)
 		}
+	}
+	if err := app.provisionInputs(ctx); err != nil {
+		return err
 	}
 
 	// The http app waits for open responses when the process exits, and apps
@@ -102,13 +123,14 @@ type drainOnExit struct{ state *handler.State }
 // Handle implements caddyevents.Handler.
 func (d drainOnExit) Handle(context.Context, caddy.Event) error {
 	if caddy.Exiting() {
+		endInputs() // first, so that clients of live responses end well
 		d.state.Drain()
 	}
 	return nil
 }
 
 // NewServer implements handler.Host.
-func (app *App) NewServer(srv *caddyhttp.Server, o handler.Options) (*handler.Server, error) {
+func (app *App) NewServer(srv *caddyhttp.Server, o handler.Options, share bool) (*handler.Server, error) {
 	app.track(srv)
 	var name string
 	if srv != nil {
@@ -118,9 +140,17 @@ func (app *App) NewServer(srv *caddyhttp.Server, o handler.Options) (*handler.Se
 	if err != nil {
 		return nil, err
 	}
+	if s := app.latest[key]; share && s != nil {
+		return s, nil
+	}
 	// sites with equal options still are servers of their own
 	app.keys[key]++
-	return app.newServer(o, fmt.Sprintf("%s/%d", key, app.keys[key]))
+	s, err := app.newServer(o, fmt.Sprintf("%s/%d", key, app.keys[key]))
+	if err != nil {
+		return nil, err
+	}
+	app.latest[key] = s
+	return s, nil
 }
 
 // SharedServer implements handler.Host.
@@ -162,48 +192,58 @@ func (app *App) track(srv *caddyhttp.Server) {
 	}
 }
 
-// Start opens the directories, and begins to remove what a process that died
-// has left in them.
+// Start opens the directories and starts the inputs, and begins to remove what a
+// process that died has left in the directories.
 func (app *App) Start() error {
 	for _, s := range app.servers {
 		if err := s.Open(); err != nil {
 			return err
 		}
+		app.quitting = app.quitting || s.Quits()
 	}
 	for srv := range app.tracked {
 		handler.WarnOpenWrites(srv)
+		handler.Connect(srv, app.held)
 	}
+	app.live.start(app.held)
+
 	ctx, cancel := context.WithCancel(context.Background())
-	app.stopSweep = cancel
-	app.sweeping.Go(func() {
+	app.cancel = cancel
+	app.tasks.Go(func() {
 		for _, s := range app.servers {
 			s.Sweep(ctx)
 		}
 	})
-	return nil
-}
-
-// Stop ends what Start began. Requests go on.
-func (app *App) Stop() error {
-	if app.stopSweep != nil {
-		app.stopSweep()
+	if app.quitting && len(app.live.byName) > 0 {
+		app.tasks.Go(func() { app.awaitQuit(ctx) })
 	}
-	app.sweeping.Wait()
 	return nil
 }
 
-// Cleanup gives up the servers and the state: requests in progress keep theirs
-// until they end.
+// Stop ends what Start began. Requests go on, and so do inputs that another
+// configuration has, too.
+func (app *App) Stop() error {
+	if app.cancel != nil {
+		app.cancel()
+	}
+	app.tasks.Wait()
+	app.live.stop()
+	return nil
+}
+
+// Cleanup gives up the inputs, the servers and the state: requests in progress
+// keep theirs until they end.
 func (app *App) Cleanup() error {
+	err := app.live.release()
 	for _, s := range app.servers {
 		s.Close()
 	}
 	app.servers = nil
-	if app.state == nil {
-		return nil
+	if app.state != nil {
+		app.state = nil
+		_, derr := states.Delete(stateKey)
+		err = errors.Join(err, derr)
 	}
-	app.state = nil
-	_, err := states.Delete(stateKey)
 	return err
 }
 

@@ -137,7 +137,7 @@ func TestReadmeAdapts(t *testing.T) {
 
 // adaptOptions adapts options of httpout.
 func adaptOptions(options string) error {
-	if !regexp.MustCompile(`(?m)^\s*(rdirs|wdir|server) `).MatchString(options) {
+	if !regexp.MustCompile(`(?m)^\s*(rdirs|wdir|server|input) `).MatchString(options) {
 		options = "rdirs files\n" + options
 	}
 	_, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte("localhost {\n\thttpout {\n"+options+"\n}\n}\n"), nil)
