@@ -53,14 +53,17 @@ func (b *bench) etag(p *peer, f servedFile) (string, error) {
 // takeProfile profiles a peer while a cell is measured. The returned function
 // waits for the profile.
 func (b *bench) takeProfile(ctx context.Context, bc benchCase, p *peer, round int) (wait func()) {
-	d := b.dur
+	d := b.warm + b.dur
 	if strings.HasPrefix(bc.name, "live") {
+		d = b.warm + b.live
+	}
+	if bc.mount {
 		d = b.live
 	}
 	done := make(chan error, 1)
 	go func() {
 		done <- func() error {
-			url := fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", p.profile, max(1, int((b.warm+d)/time.Second)))
+			url := fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", p.profile, max(1, int(d/time.Second)))
 			req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
 			if err != nil {
 				return err

@@ -30,6 +30,14 @@ type benchCase struct {
 	peers  []string // who takes part, in the order of peerNames
 	versus string   // whom the verdict holds us against; empty: no verdict
 	load   func(b *bench, p *peer) (loader, error)
+
+	files  uint64   // that must be open at a time, where they are many
+	held   []metric // what the verdict compares; nil: CPU
+	bounds []bound  // what we are held to beyond that
+
+	// Each cell has a server of its own, with a mount and nothing else. Such a
+	// case takes long: it is run only when it is asked for.
+	mount bool
 }
 
 // Files that are served to all. ids are arbitrary, but differ.
@@ -88,7 +96,7 @@ func createFiles(www string, files []servedFile, list bool) error {
 func allCases(big int64) (cases []benchCase) {
 	static := []string{fileServer, nginx, floorHTTP, us}
 	get := func(name, unit string, load func(b *bench, p *peer) (loader, error)) {
-		cases = append(cases, benchCase{name, unit, static, fileServer, load})
+		cases = append(cases, benchCase{name: name, unit: unit, peers: static, versus: fileServer, load: load})
 	}
 	files := servedFiles(big)
 	largest, small := files[3], files[1]
@@ -145,10 +153,8 @@ func allCases(big int64) (cases []benchCase) {
 		}, nil
 	})
 	cases = append(cases, benchCase{
-		"list-10k", "listing",
-		[]string{fileServer, nginx, us},
-		fileServer,
-		func(*bench, *peer) (loader, error) {
+		name: "list-10k", unit: "listing", peers: []string{fileServer, nginx, us}, versus: fileServer,
+		load: func(*bench, *peer) (loader, error) {
 			return getLoad{method: "GET", path: "/" + listDir + "/", conns: 2, status: 200, check: checkListing, warmWith: &small}, nil
 		},
 	})
@@ -163,24 +169,20 @@ func allCases(big int64) (cases []benchCase) {
 		{"put-" + sizeName(big), putLoad{1, big, false}},
 	} {
 		cases = append(cases, benchCase{
-			l.name, "upload",
-			[]string{nginx, us},
-			nginx,
-			func(*bench, *peer) (loader, error) { return l.load, nil },
+			name: l.name, unit: "upload", peers: []string{nginx, us}, versus: nginx,
+			load: func(*bench, *peer) (loader, error) { return l.load, nil },
 		})
 	}
 	for _, n := range []int{1, 100, 1000} {
 		cases = append(cases, benchCase{
-			fmt.Sprintf("live-%d", n), "chunk and reader",
-			[]string{floorHTTP, us},
-			"",
-			func(*bench, *peer) (loader, error) {
+			name: fmt.Sprintf("live-%d", n), unit: "chunk and reader", peers: []string{floorHTTP, us}, files: uint64(n + 500),
+			load: func(*bench, *peer) (loader, error) {
 				// 2 Mb/s
 				return liveLoad{readers: n, chunk: 25_000, interval: 100 * time.Millisecond}, nil
 			},
 		})
 	}
-	return cases
+	return append(cases, fanoutCases()...)
 }
 
 func checkFile(r *http.Response, f servedFile) error {

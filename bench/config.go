@@ -8,23 +8,26 @@ import (
 	"strings"
 )
 
-// caddyfile returns the configuration of a Caddy with us or with file_server.
-// The peers' configurations differ from their defaults only where the defaults
-// would limit the load or leave files outside of the temporary directory.
-func caddyfile(dir, www string, p *peer, ours bool) []byte {
+// caddyOptions returns the global options of every Caddy.
+func caddyOptions(dir string, p *peer) string {
 	admin := "off"
 	if p.profile != "" {
 		admin = strings.TrimPrefix(p.profile, "http://")
 	}
-	var s strings.Builder
-	fmt.Fprintf(&s, `{
-	admin %s
+	return fmt.Sprintf(`	admin %s
 	auto_https off
 	persist_config off
 	storage file_system "%s/storage"
 	grace_period 1s
-}
 `, admin, dir)
+}
+
+// caddyfile returns the configuration of a Caddy with us or with file_server.
+// The peers' configurations differ from their defaults only where the defaults
+// would limit the load or leave files outside of the temporary directory.
+func caddyfile(dir, www string, p *peer, ours bool) []byte {
+	var s strings.Builder
+	fmt.Fprintf(&s, "{\n%s}\n", caddyOptions(dir, p))
 	site := func(port uint16, directive string) {
 		fmt.Fprintf(&s, "http://:%d {\n\tbind 127.0.0.1\n%s}\n", port, directive)
 	}

@@ -85,11 +85,16 @@ func processTree(root int) []int {
 
 // peakMemory returns the largest resident size that the processes have had, in
 // bytes. Pages that they share are counted for each of them.
-func peakMemory(pids []int) (sum int64) {
+func peakMemory(pids []int) int64 { return memoryOf(pids, "VmHWM:") }
+
+// residentMemory returns the resident size that the processes have now.
+func residentMemory(pids []int) int64 { return memoryOf(pids, "VmRSS:") }
+
+func memoryOf(pids []int, field string) (sum int64) {
 	for _, pid := range pids {
 		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		for line := range bytes.Lines(b) {
-			if v, ok := bytes.CutPrefix(line, []byte("VmHWM:")); ok {
+			if v, ok := bytes.CutPrefix(line, []byte(field)); ok {
 				n, _ := strconv.ParseInt(string(bytes.Fields(v)[0]), 10, 64)
 				sum += n << 10
 			}

@@ -21,15 +21,32 @@ func runFloor(args []string) error {
 	fs := flag.NewFlagSet("floor", flag.ExitOnError)
 	addr := fs.String("listen", "127.0.0.1:0", "`address`")
 	root := fs.String("root", ".", "`directory` of files")
+	live := fs.Bool("live", false, "take and serve an endless stream instead")
+	secure := fs.String("tls", "", "`address` for TLS; empty: none")
+	cert := fs.String("cert", "", "certificate `file`")
+	key := fs.String("key", "", "key `file`")
 	if err := fs.Parse(args); err != nil {
 		return err
+	}
+	srv := &http.Server{Handler: newFloor(*root), ReadHeaderTimeout: time.Minute}
+	if *live {
+		srv.Handler = newLiveFloor()
 	}
 	l, err := net.Listen("tcp", *addr)
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: newFloor(*root), ReadHeaderTimeout: time.Minute}
-	return srv.Serve(l)
+	if *secure == "" {
+		return srv.Serve(l)
+	}
+	tl, err := net.Listen("tcp", *secure)
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 2)
+	go func() { ended <- srv.Serve(l) }()
+	go func() { ended <- srv.ServeTLS(tl, *cert, *key) }()
+	return <-ended
 }
 
 type floor struct {

@@ -42,7 +42,7 @@ type cell struct {
 	Peer  string `json:"peer"`
 	Error string `json:"error,omitempty"`
 
-	Units    int64   `json:"units"`        // requests, uploads, chunks × readers
+	Units    int64   `json:"units"`        // requests, uploads, chunks × readers, packets × listeners
 	Bytes    int64   `json:"bytes"`        // of bodies
 	CPU      float64 `json:"cpu_s"`        // of the server's processes
 	CPUUnit  float64 `json:"cpu_us_unit"`  // CPU for each unit
@@ -55,6 +55,8 @@ type cell struct {
 	Other    float64 `json:"other_cpu_s"`  // of everything else
 	RSS      int64   `json:"peak_rss"`     // of the server so far, in bytes
 	Verified int64   `json:"verified"`     // bytes compared
+
+	Fanout *fanoutFigures `json:"fanout,omitempty"`
 }
 
 // fill computes a cell from what was measured. latencies is in nanoseconds and
@@ -67,6 +69,11 @@ func (c *cell) fill(u usage, units, bytes int64, latencies []int64) {
 		c.CPUUnit = c.CPU / float64(units) * 1e6
 		c.Rate = float64(units) / c.Wall
 	}
+	c.times(latencies)
+}
+
+// times sets the latencies of a cell.
+func (c *cell) times(latencies []int64) {
 	us := func(p float64) float64 { return float64(percentile(latencies, p)) / 1e3 }
 	c.P50, c.P99, c.Max = us(50), us(99), us(100)
 }

@@ -22,8 +22,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // bench is one run.
@@ -37,6 +35,7 @@ type bench struct {
 
 	caddy    string // binary, built if empty
 	nginx    string
+	icecast  string
 	profiles string // directory for CPU profiles; empty: none
 	json     string
 	gate     bool
@@ -115,22 +114,23 @@ func (b *bench) parse(args []string) (timeout time.Duration, err error) {
 	fs.IntVar(&b.rounds, "rounds", 3, "rounds; figures are medians of them")
 	fs.DurationVar(&b.dur, "dur", 700*time.Millisecond, "load of each cell; at least one request for each connection")
 	fs.DurationVar(&b.warm, "warm", 200*time.Millisecond, "load before each cell")
-	fs.DurationVar(&b.live, "live", 3*time.Second, "length of the live upload of each cell")
+	fs.DurationVar(&b.live, "live", 3*time.Second, "length of the live upload, or of the window of a fan-out, of each cell")
 	big := fs.Int64("big", 1024, "size of the largest file in `MiB`")
 	fs.IntVar(&b.mss, "mss", 1448, "TCP segment `bytes`, as on Ethernet; 0: as loopback has it")
 	fs.StringVar(&b.caddy, "caddy", "", "Caddy `binary` with httpout, instead of building ./cmd/caddy")
 	fs.StringVar(&b.nginx, "nginx", "", "nginx `binary` (default: the one in PATH or /usr/sbin)")
+	fs.StringVar(&b.icecast, "icecast", "icecast2", "Icecast `binary`")
 	fs.StringVar(&b.dir, "tmp", "", "`directory` for the temporary files, 4 GB (default: the system's)")
 	fs.StringVar(&b.json, "json", "", "write every cell, ratio and verdict as a line of JSON to this `file`")
 	fs.StringVar(&b.profiles, "cpuprofile", "", "write CPU profiles of both Caddys to this `directory`; perturbs the figures")
 	fs.BoolVar(&b.gate, "gate", false, "fail if a verdict does")
 	fs.BoolVar(&b.hold, "hold", false, "start the peers, say where they listen, and wait for an interrupt")
 	fs.BoolVar(&b.same, "aa", false, "put a second file_server in our place: shows how far apart equals are measured here")
-	only := fs.String("only", "", "run only the cases whose name this `regexp` matches")
-	peers := fs.String("peers", strings.Join([]string{fileServer, nginx, us}, ","), "comma separated `names` of the peers; "+floorHTTP+" joins the live cases anyhow")
+	only := fs.String("only", "", "run only the cases whose name this `regexp` matches; the only way to run a fan-out")
+	peers := fs.String("peers", strings.Join([]string{fileServer, nginx, icecast, us}, ","), "comma separated `names` of the peers; "+floorHTTP+" joins the live cases and the fan-outs anyhow")
 	quick := fs.Bool("quick", false, "one short round: shows that everything works, not how fast")
 	list := fs.Bool("list", false, "list the cases and end")
-	fs.DurationVar(&timeout, "timeout", 30*time.Minute, "give up after this")
+	fs.DurationVar(&timeout, "timeout", time.Hour, "give up after this")
 	if err := fs.Parse(args); err != nil {
 		return 0, err
 	}
@@ -170,14 +170,14 @@ func (b *bench) parse(args []string) (timeout time.Duration, err error) {
 		return 0, err
 	}
 	for _, c := range allCases(b.big) {
-		if !re.MatchString(c.name) || b.same && c.versus != fileServer {
+		if !re.MatchString(c.name) || b.same && c.versus != fileServer || c.mount && *only == "" && !*list {
 			continue
 		}
 		if *list {
 			fmt.Printf("%-18s %s\n", c.name, strings.Join(c.peers, ", "))
 		}
 		c.peers = slices.DeleteFunc(slices.Clone(c.peers), func(name string) bool {
-			floorOfLive := name == floorHTTP && strings.HasPrefix(c.name, "live")
+			floorOfLive := name == floorHTTP && (c.mount || strings.HasPrefix(c.name, "live"))
 			return !floorOfLive && !slices.Contains(b.wanted, name)
 		})
 		if len(c.peers) > 0 {
@@ -195,9 +195,8 @@ func (b *bench) parse(args []string) (timeout time.Duration, err error) {
 
 // prepare builds the server and creates the files.
 func (b *bench) prepare(ctx context.Context) error {
-	var lim unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err == nil && lim.Cur < 1200 {
-		fmt.Fprintf(os.Stderr, "only %d files may be open; live-1000 needs about 1100 (ulimit -n)\n", lim.Cur)
+	if err := b.openFiles(); err != nil {
+		return err
 	}
 	if b.profiles != "" {
 		if err := os.MkdirAll(b.profiles, 0o755); err != nil {
@@ -223,43 +222,76 @@ func (b *bench) prepare(ctx context.Context) error {
 			return fmt.Errorf("building ./cmd/caddy: %w\n%s", err, out)
 		}
 	}
+	if !slices.ContainsFunc(b.cases, func(c benchCase) bool { return !c.mount }) {
+		return nil
+	}
 	progress("creating files in %s", b.dir)
 	list := slices.ContainsFunc(b.cases, func(c benchCase) bool { return strings.HasPrefix(c.name, "list") })
 	return createFiles(b.www(), servedFiles(b.big), list)
+}
+
+// openFiles lets this program and the servers that it starts have as many files
+// open as the cases need.
+func (b *bench) openFiles() error {
+	need := uint64(0)
+	for _, c := range b.cases {
+		need = max(need, c.files)
+	}
+	if need == 0 {
+		return nil
+	}
+	var lim syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("asking how many files may be open: %w", err)
+	}
+	// the package raises the limit for this program alone; children have what
+	// is set here
+	lim.Cur, lim.Max = need, max(need, lim.Max)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("having %d files open (ulimit -n): %w", need, err)
+	}
+	return nil
 }
 
 func (b *bench) www() string { return filepath.Join(b.dir, "www") }
 
 // uses says whether any of the peers takes part in any case.
 func (b *bench) uses(names ...string) bool {
-	for _, c := range b.cases {
-		for _, name := range names {
-			if slices.Contains(c.peers, name) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(names, func(name string) bool { return b.usesIn(true, name) || b.usesIn(false, name) })
+}
+
+// usesIn says whether a peer takes part in any case with a mount, or without.
+func (b *bench) usesIn(mount bool, name string) bool {
+	return slices.ContainsFunc(b.cases, func(c benchCase) bool { return c.mount == mount && slices.Contains(c.peers, name) })
 }
 
 // startPeers starts the peers that any case needs. It returns those that could
 // not be started, with the reason.
 func (b *bench) startPeers(ctx context.Context) (missing map[string]error) {
 	missing = map[string]error{}
-	for _, name := range peerNames {
-		if !b.uses(name) {
-			continue
-		}
-		p, err := b.startPeer(ctx, name)
+	add := func(key string, p *peer, err error) {
 		if err != nil {
-			progress("%s does not start: %v", name, err)
-			missing[name] = err
-			continue
+			progress("%s does not start: %v", key, err)
+			missing[key] = err
+			return
 		}
-		b.peers[name] = p
+		b.peers[key] = p
+	}
+	for _, name := range peerNames {
+		if b.usesIn(false, name) {
+			p, err := b.startPeer(ctx, name)
+			add(name, p, err)
+		}
+		if b.hold && b.usesIn(true, name) {
+			p, err := b.startMount(ctx, name)
+			add(name+liveSuffix, p, err)
+		}
 	}
 	return missing
 }
+
+// liveSuffix tells servers with a mount from those of the same name.
+const liveSuffix = "-live"
 
 // wait leaves the peers to other tools, until it is interrupted.
 func (b *bench) wait(ctx context.Context) error {
@@ -270,6 +302,10 @@ func (b *bench) wait(ctx context.Context) error {
 				fmt.Printf("  live http://%s", p.live)
 			}
 			fmt.Printf("  processes %v\n", p.pids())
+		}
+		if p := b.peers[name+liveSuffix]; p != nil {
+			m := p.mount
+			fmt.Printf("%-12s http://%s%s  TLS %s  source %s  processes %v\n", name, m.source, m.path, m.secure, sourceLogin, p.pids())
 		}
 	}
 	<-ctx.Done()
@@ -285,14 +321,18 @@ func (b *bench) measure(ctx context.Context, rep *report) (cells []cell) {
 	for round := range b.rounds {
 		for i, bc := range b.cases {
 			for j := range bc.peers {
-				p := b.peers[bc.peers[(i+round+j)%len(bc.peers)]]
-				if p == nil {
+				name := bc.peers[(i+round+j)%len(bc.peers)]
+				if !bc.mount && b.peers[name] == nil {
 					continue
 				}
 				if ctx.Err() != nil {
 					return cells
 				}
-				c := b.cell(ctx, bc, p, round)
+				c, err := b.cell(ctx, bc, name, round)
+				if err != nil {
+					c.Error = err.Error()
+				}
+				c.Round, c.Case, c.Peer = round, bc.name, name
 				cells = append(cells, c)
 				rep.cell(c)
 			}
@@ -302,27 +342,39 @@ func (b *bench) measure(ctx context.Context, rep *report) (cells []cell) {
 }
 
 // cell makes one measurement.
-func (b *bench) cell(ctx context.Context, bc benchCase, p *peer, round int) cell {
+func (b *bench) cell(ctx context.Context, bc benchCase, name string, round int) (c cell, err error) {
 	// no load is meant to take this long; whatever waits, waits no longer
-	ctx, cancel := context.WithTimeoutCause(ctx, b.dur+b.warm+b.live+time.Minute, errStalled)
+	limit := b.dur + b.warm + b.live + time.Minute
+	if bc.mount {
+		limit += 5 * time.Minute // Icecast needs two for 5000 listeners
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errStalled)
 	defer cancel()
-	if b.profiles != "" && p.profile != "" {
-		wait := b.takeProfile(ctx, bc, p, round)
-		defer wait()
-	}
-	l, err := bc.load(b, p)
-	var c cell
-	if err == nil {
-		c, err = l.run(ctx, b, p)
-	}
-	c.Round, c.Case, c.Peer = round, bc.name, p.name
-	if err != nil {
-		if ctx.Err() != nil {
+	defer func() {
+		if err != nil && ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		c.Error = err.Error()
+	}()
+	p := b.peers[name]
+	if bc.mount {
+		if p, err = b.startMount(ctx, name); err != nil {
+			return c, fmt.Errorf("starting the server: %w", err)
+		}
+		defer p.proc.stop()
 	}
-	return c
+	if b.profiles != "" && p.profile != "" {
+		take := func() func() { return b.takeProfile(ctx, bc, p, round) }
+		if bc.mount {
+			p.window = take
+		} else {
+			defer take()()
+		}
+	}
+	l, err := bc.load(b, p)
+	if err != nil {
+		return c, err
+	}
+	return l.run(ctx, b, p)
 }
 
 func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -20,11 +20,12 @@ import (
 const (
 	fileServer = "file_server" // Caddy's own
 	nginx      = "nginx"
+	icecast    = "icecast"  // see mounts.go
 	floorHTTP  = "net/http" // see floor.go
 	us         = "httpout"
 )
 
-var peerNames = []string{fileServer, nginx, floorHTTP, us}
+var peerNames = []string{fileServer, nginx, icecast, floorHTTP, us}
 
 // peer is one of the servers that are compared, running.
 type peer struct {
@@ -36,9 +37,12 @@ type peer struct {
 	putDir  string // where they are stored
 	liveDir string // where those to live are stored; empty: in memory
 
+	mount *mount // of a server with nothing else; nil: none
+
 	proc *process
 
-	profile string // base URL of Go's profiles, if it serves them
+	profile string              // base URL of Go's profiles, if it serves them
+	window  func() (end func()) // is called at the beginning of a window in which a profile is wanted; nil: none is
 }
 
 // pids returns the server's processes: this one if it is a part of a test.
@@ -59,6 +63,11 @@ type process struct {
 // start runs a program until stop. The child is told to end when this process
 // dies without having stopped it.
 func start(output string, env []string, name string, args ...string) (*process, error) {
+	return startAs(nil, output, env, name, args...)
+}
+
+// startAs is start for another user; nil: the same.
+func startAs(user *syscall.Credential, output string, env []string, name string, args ...string) (*process, error) {
 	out, err := os.Create(output)
 	if err != nil {
 		return nil, err
@@ -70,7 +79,7 @@ func start(output string, env []string, name string, args ...string) (*process, 
 	// its own group, so that Ctrl-C reaches it only through stop. The signal of
 	// Pdeathsig comes when the thread ends that started the child: main locks
 	// its goroutine to the main thread, which does not end before the process
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, Credential: user}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -119,20 +128,25 @@ func freeAddr() (netip.AddrPort, error) {
 }
 
 // startPeer starts a server and waits until it answers with our own files.
-// Somebody else may take a port between our finding and the server's binding it.
 func (b *bench) startPeer(ctx context.Context, name string) (*peer, error) {
+	return b.start(ctx, func() (*peer, error) { return b.launch(name) }, b.ready)
+}
+
+// start starts a server and waits until it is ready. Somebody else may take a
+// port between our finding and the server's binding it.
+func (b *bench) start(ctx context.Context, launch func() (*peer, error), ready func(context.Context, *peer) error) (*peer, error) {
 	var errs []error
 	for range 3 {
-		p, err := b.launch(name)
+		p, err := launch()
 		if err != nil {
 			return nil, err
 		}
-		if err = b.ready(ctx, p); err == nil {
+		if err = ready(ctx, p); err == nil {
 			return p, nil
 		}
 		p.proc.stop()
 		errs = append(errs, fmt.Errorf("%w; it says:\n%s", err, p.proc.tail()))
-		if ctx.Err() != nil || !strings.Contains(p.proc.tail(), "address already in use") {
+		if ctx.Err() != nil || !strings.Contains(strings.ToLower(p.proc.tail()), "address already in use") {
 			break
 		}
 	}
@@ -215,12 +229,23 @@ func (b *bench) ready(ctx context.Context, p *peer) error {
 		if ctx.Err() == nil { // else it only says that the time is over
 			last = err
 		}
-		select {
-		case <-p.proc.exited:
-			return errors.New("it ended at once")
-		case <-ctx.Done():
-			return fmt.Errorf("it does not serve /%s: %w", f.name, last)
-		case <-time.After(50 * time.Millisecond):
+		if err := p.proc.pause(ctx); err != nil {
+			if ctx.Err() != nil {
+				return fmt.Errorf("it does not serve /%s: %w", f.name, last)
+			}
+			return err
 		}
+	}
+}
+
+// pause waits a moment for a process to get ready.
+func (p *process) pause(ctx context.Context) error {
+	select {
+	case <-p.exited:
+		return errors.New("it ended at once")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(50 * time.Millisecond):
+		return nil
 	}
 }

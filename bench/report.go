@@ -39,8 +39,12 @@ func (r *report) cell(c cell) {
 		progress("round %d  %-17s %-12s ERROR: %s", c.Round+1, c.Case, c.Peer, c.Error)
 		return
 	}
-	progress("round %d  %-17s %-12s %8d units  CPU %-9s a unit  %10.1f/s  p50 %-9s p99 %s",
-		c.Round+1, c.Case, c.Peer, c.Units, micros(c.CPUUnit), c.Rate, micros(c.P50), micros(c.P99))
+	more := ""
+	if f := c.Fanout; f != nil {
+		more = fmt.Sprintf("  connected in %s, lost %d B, %s a listener", micros(f.Connect*1e6), f.Lost, kilobytes(float64(f.RSS)))
+	}
+	progress("round %d  %-17s %-12s %8d units  CPU %-9s a unit  %10.1f/s  p50 %-9s p99 %-9s%s",
+		c.Round+1, c.Case, c.Peer, c.Units, micros(c.CPUUnit), c.Rate, micros(c.P50), micros(c.P99), more)
 }
 
 // metric is a figure of a cell.
@@ -103,11 +107,14 @@ func (r *report) finish(w io.Writer, cells []cell, missing map[string]error) err
 	var out bytes.Buffer
 	r.intro(&out, cells)
 
-	var load, live []benchCase
+	var load, live, fanouts []benchCase
 	for _, c := range b.cases {
-		if strings.HasPrefix(c.name, "live") {
+		switch {
+		case c.mount:
+			fanouts = append(fanouts, c)
+		case strings.HasPrefix(c.name, "live"):
 			live = append(live, c)
-		} else {
+		default:
 			load = append(load, c)
 		}
 	}
@@ -130,6 +137,9 @@ func (r *report) finish(w io.Writer, cells []cell, missing map[string]error) err
 			return pair(t, c.name, peer) + " / " + micros(spreadOf(t.values(c.name, peer, maxMetric)).high)
 		}, p50Metric, p99Metric)
 	}
+	if len(fanouts) > 0 {
+		r.fanouts(&out, t, fanouts)
+	}
 	r.memory(&out, cells)
 	r.verdicts(&out, t)
 	r.errors(&out, cells, missing)
@@ -144,7 +154,7 @@ func (r *report) intro(w io.Writer, cells []cell) {
 	b := r.bench
 	info := map[string]any{
 		"go": runtime.Version(), "kernel": kernel(), "cpus": runtime.NumCPU(),
-		"caddy": version(b.caddy, "version"), "nginx": version(b.nginx, "-v"),
+		"caddy": version(b.caddy, "version"), "nginx": version(b.nginx, "-v"), "icecast": version(b.icecast, "-v"),
 		"rounds": b.rounds, "dur": b.dur.String(), "mss": b.mss,
 		"load_before": r.loadavg, "load_after": loadAverage(),
 	}
@@ -160,7 +170,8 @@ func (r *report) intro(w io.Writer, cells []cell) {
 	info["other_cores"] = busy
 	r.json.write("run", info)
 	fmt.Fprintf(w, "# httpout side by side\n\n")
-	fmt.Fprintf(w, "%s, %d CPUs, Linux %s, Caddy %s, %s.\n", info["go"], info["cpus"], info["kernel"], info["caddy"], info["nginx"])
+	fmt.Fprintf(w, "%s, %d CPUs, Linux %s, Caddy %s, %s, Icecast %s.\n",
+		info["go"], info["cpus"], info["kernel"], info["caddy"], info["nginx"], info["icecast"])
 	fmt.Fprintf(w, "%d rounds, %v a cell, segments of %d bytes, %v in all. Figures are medians of the rounds, ratios are medians of the\n",
 		b.rounds, b.dur, b.mss, time.Since(r.began).Round(time.Second))
 	fmt.Fprintf(w, "rounds' own ratios, with the lowest and the highest in parentheses. Other programs used %.2f CPUs while we measured\n", busy)
@@ -183,14 +194,13 @@ func (r *report) section(w io.Writer, t table, cases []benchCase, title string, 
 	for _, p := range peers {
 		fmt.Fprintf(w, " %s |", p)
 	}
-	for _, p := range peers {
-		if p != us && slices.Contains(peers, us) {
-			fmt.Fprintf(w, " %s / %s |", us, p)
-		}
-	}
 	columns := len(peers)
-	if slices.Contains(peers, us) {
-		columns += len(peers) - 1
+	compared := len(metrics) > 0 && slices.Contains(peers, us)
+	for _, p := range peers {
+		if p != us && compared {
+			fmt.Fprintf(w, " %s / %s |", us, p)
+			columns++
+		}
 	}
 	fmt.Fprintf(w, "\n| --- | --- |%s\n", strings.Repeat(" ---: |", columns))
 	for _, c := range cases {
@@ -205,7 +215,7 @@ func (r *report) section(w io.Writer, t table, cases []benchCase, title string, 
 			}
 		}
 		for _, p := range peers {
-			if p == us || !slices.Contains(peers, us) {
+			if p == us || !compared {
 				continue
 			}
 			var parts []string
@@ -233,88 +243,6 @@ func (r *report) memory(w io.Writer, cells []cell) {
 			fmt.Fprintf(w, "- %s: %.0f MB\n", p, float64(peak[p])/1e6)
 		}
 	}
-}
-
-// verdict is whether we meet what we hold ourselves to.
-type verdict struct {
-	Case   string  `json:"case"`
-	Versus string  `json:"versus"`
-	Ratio  float64 `json:"ratio"`
-	Low    float64 `json:"low"`
-	High   float64 `json:"high"`
-	Pass   bool    `json:"pass"`
-}
-
-// judge compares our CPU with the peer's that each case names.
-func (r *report) judge(t table) (vs []verdict) {
-	for _, c := range r.bench.cases {
-		if c.versus == "" {
-			continue
-		}
-		if s := t.ratio(c.name, c.versus, cpuMetric); !math.IsNaN(s.mid) {
-			vs = append(vs, verdict{c.name, c.versus, s.mid, s.low, s.high, s.mid <= 1})
-		}
-	}
-	return vs
-}
-
-func (r *report) verdicts(w io.Writer, t table) {
-	fmt.Fprint(w, "\n## Verdicts\n\n")
-	vs := r.judge(t)
-	if len(vs) == 0 {
-		fmt.Fprintln(w, "None: we or the peer were not measured.")
-	}
-	for _, v := range vs {
-		word, sign, doubt := "PASS", "<=", ""
-		if !v.Pass {
-			word, sign = "FAIL", ">"
-		}
-		if v.Low <= 1 && v.High > 1 && r.bench.rounds > 1 {
-			doubt = ": the rounds disagree"
-		}
-		s := spread{v.Ratio, v.Low, v.High}
-		fmt.Fprintf(w, "- %s %s: CPU %s / %s = %s, %s 1.00%s\n", word, v.Case, us, v.Versus, s, sign, doubt)
-		r.json.write("verdict", v)
-	}
-}
-
-// errors lists what could not be measured or was wrong.
-func (r *report) errors(w io.Writer, cells []cell, missing map[string]error) {
-	if len(missing) == 0 && !slices.ContainsFunc(cells, func(c cell) bool { return c.Error != "" }) {
-		return
-	}
-	fmt.Fprint(w, "\n## Errors\n\n")
-	for _, name := range peerNames {
-		if err := missing[name]; err != nil {
-			fmt.Fprintf(w, "- %s did not start: %s\n", name, strings.ReplaceAll(err.Error(), "\n", "\n  "))
-		}
-	}
-	for _, c := range cells {
-		if c.Error != "" {
-			fmt.Fprintf(w, "- %s, %s, round %d: %s\n", c.Case, c.Peer, c.Round+1, c.Error)
-		}
-	}
-}
-
-// failure is the error that the run ends with.
-func (r *report) failure(cells []cell, missing map[string]error) error {
-	wrong := len(missing)
-	for _, c := range cells {
-		if c.Error != "" {
-			wrong++
-		}
-	}
-	if wrong > 0 {
-		return fmt.Errorf("%d measurements failed, see Errors", wrong)
-	}
-	if r.bench.gate {
-		for _, v := range r.judge(newTable(r.bench.rounds, cells)) {
-			if !v.Pass {
-				return fmt.Errorf("%s costs more CPU than %s", v.Case, v.Versus)
-			}
-		}
-	}
-	return nil
 }
 
 // micros formats microseconds with three digits and a fitting unit.
@@ -390,7 +318,7 @@ func version(program, arg string) string {
 		return "–"
 	}
 	line, _, _ := strings.Cut(string(out), "\n")
-	line = strings.TrimPrefix(line, "nginx version: ")
+	line = strings.TrimPrefix(strings.TrimPrefix(line, "nginx version: "), "Icecast ")
 	first, _, _ := strings.Cut(line, " ")
 	return first
 }

@@ -80,6 +80,61 @@ func TestReport(t *testing.T) {
 	}
 }
 
+func TestReportOfFanout(t *testing.T) {
+	b := &bench{rounds: 2, json: filepath.Join(t.TempDir(), "out.json")}
+	for _, c := range allCases(1 << 30) {
+		if c.name == "fanout-5000" || c.name == "fanout-100-h2" {
+			b.cases = append(b.cases, c)
+		}
+	}
+	mk := func(round int, name, peer string, cpu, p99 float64, f fanoutFigures) cell {
+		return cell{
+			Round: round, Case: name, Peer: peer, Units: 10, CPU: cpu, CPUUnit: cpu, Bytes: 2e6,
+			P50: 100, P99: p99, Max: p99, Wall: 1, Fanout: &f,
+		}
+	}
+	cells := []cell{
+		mk(0, "fanout-5000", icecast, 0.010, 4000, fanoutFigures{Connect: 120, RSS: 2000, Lost: 1316, Cut: 1}),
+		mk(1, "fanout-5000", icecast, 0.020, 4000, fanoutFigures{Connect: 100, RSS: 2200}),
+		mk(0, "fanout-5000", us, 0.005, 5000, fanoutFigures{Connect: 1, RSS: 9000}),
+		mk(1, "fanout-5000", us, 0.008, 6000, fanoutFigures{Connect: 6, RSS: 9000, Lost: 2632}),
+		mk(0, "fanout-100-h2", floorHTTP, 0.030, 4000, fanoutFigures{Connect: 1, RSS: 70000}),
+		mk(1, "fanout-100-h2", floorHTTP, 0.030, 4000, fanoutFigures{Connect: 1, RSS: 70000}),
+		mk(0, "fanout-100-h2", us, 0.015, 4000, fanoutFigures{Connect: 1, RSS: 70000}),
+		mk(1, "fanout-100-h2", us, 0.015, 4000, fanoutFigures{Connect: 1, RSS: 70000}),
+	}
+	r := &report{bench: b, began: time.Now()}
+	if err := r.open(); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	for _, c := range cells {
+		r.cell(c)
+	}
+	if err := r.finish(&out, cells, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| case | unit | icecast | net/http | httpout | httpout / icecast | httpout / net/http |\n",
+		"| fanout-5000 | listener and MB | 7.50 ms | | 3.25 ms | 0.45 (0.40–0.50) |  |\n",
+		"| fanout-100-h2 | listener and MB | | 15.0 ms | 7.50 ms |  | 0.50 |\n",
+		"| fanout-5000 | listener and MB | 100 µs / 4.00 ms / 4.00 ms | | 100 µs / 5.50 ms / 6.00 ms |",
+		"| fanout-5000 | listener and MB | 110 s | | 3.50 s |",
+		"| fanout-5000 | listener and MB | 2.10 kB | | 9.00 kB |",
+		"| fanout-5000 | listener and MB | 1316 B (1) | | 2632 B |\n",
+		"- PASS fanout-5000: CPU httpout / icecast = 0.45 (0.40–0.50), <= 1.00\n",
+		"- FAIL fanout-5000: p99 httpout / icecast = 1.38 (1.25–1.50), > 1.00\n",
+		"- FAIL fanout-5000: lost bytes of httpout = 2632 B, > 0 B\n",
+		"- FAIL fanout-5000: time to connect of httpout = 6.00 s, > 5.00 s\n",
+		"- PASS fanout-100-h2: CPU httpout / net/http = 0.50, <= 1.00\n",
+		"- PASS fanout-100-h2: lost bytes of httpout = 0 B, <= 0 B\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("report lacks %q:\n%s", want, &out)
+		}
+	}
+}
+
 func TestFailure(t *testing.T) {
 	r, cells := testReport(t, false)
 	if err := r.failure(cells, nil); err == nil {
@@ -93,7 +148,7 @@ func TestFailure(t *testing.T) {
 		t.Errorf("unexpected error without -gate: %v", err)
 	}
 	r.bench.gate = true
-	if err := r.failure(sound, nil); err == nil || !strings.Contains(err.Error(), "put-1m-8 costs more CPU than nginx") {
+	if err := r.failure(sound, nil); err == nil || !strings.Contains(err.Error(), "FAIL put-1m-8: CPU httpout / nginx") {
 		t.Errorf("with -gate: got error %v", err)
 	}
 }

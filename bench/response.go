@@ -5,12 +5,14 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strconv"
 )
 
 // response parses HTTP/1.1 responses from the pieces in which they arrive.
 type response struct {
-	toHead bool // the request was a HEAD
+	toHead  bool // the request was a HEAD
+	endless bool // the body may end with the connection: nobody waits for its end
 
 	status int
 	size   int64 // body bytes so far
@@ -36,7 +38,9 @@ const (
 const maxHead = 64 << 10
 
 // reset prepares for the next response on the connection.
-func (r *response) reset() { *r = response{toHead: r.toHead, partial: r.partial[:0]} }
+func (r *response) reset() {
+	*r = response{toHead: r.toHead, endless: r.endless, partial: r.partial[:0]}
+}
 
 // next consumes the first n bytes of p, of which body is the body's part. It is
 // called until p is used up or the response is done.
@@ -135,6 +139,8 @@ func (r *response) parseHead(head []byte) error {
 		r.done = true
 	case r.chunked:
 		r.stage = inSize
+	case r.left < 0 && r.endless:
+		r.stage, r.left = inBody, math.MaxInt64
 	case r.left < 0:
 		// a body that ends with the connection cannot be told from a cut one
 		return fmt.Errorf("status %d with neither a length nor chunks", status)

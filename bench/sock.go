@@ -39,13 +39,39 @@ func dial(addr netip.AddrPort, mss int) (fd int, err error) {
 		err = errors.Join(err, unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, mss))
 	}
 	if err == nil {
-		err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()})
+		err = connect(fd, addr)
 	}
 	if err != nil {
 		unix.Close(fd)
 		return -1, fmt.Errorf("connecting to %s: %w", addr, err)
 	}
 	return fd, nil
+}
+
+// connect connects a blocking socket. A signal, of which Go's runtime sends many,
+// interrupts the call, but not the connecting.
+func connect(fd int, addr netip.AddrPort) error {
+	err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()})
+	limit := time.Now().Add(ioTimeout)
+	for err == unix.EINTR {
+		left := time.Until(limit)
+		if left <= 0 {
+			return errStalled
+		}
+		var n int
+		n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(left.Milliseconds())+1)
+		if n > 0 && err == nil {
+			code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+			if err == nil && code != 0 {
+				err = unix.Errno(code)
+			}
+			return err
+		}
+		if n == 0 && err == nil {
+			return errStalled
+		}
+	}
+	return err
 }
 
 // writeAll writes all of p. On a non-blocking socket p must be small enough for

@@ -3,8 +3,11 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -49,6 +52,63 @@ func TestReceiveTellsTimeOfArrival(t *testing.T) {
 		}
 		if d := time.Duration(at - sent); d < 0 || d >= late {
 			t.Errorf("flags %#x: arrival is %v after sending, but it was read %v later", flags, d, late)
+		}
+	}
+}
+
+// A server that is slow to accept makes connecting take a second; the signals by
+// which Go's runtime preempts goroutines come meanwhile.
+func TestDialOutlastsSignals(t *testing.T) {
+	server, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(server)
+	if err := errors.Join(unix.Bind(server, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(server, 0)); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := unix.Getsockname(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(sa.(*unix.SockaddrInet4).Port))
+
+	waiting, err := dial(addr, 0) // there is room for one
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(waiting)
+	thread, dialled := make(chan int, 1), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		thread <- unix.Gettid()
+		fd, err := dial(addr, 0)
+		if err == nil {
+			err = unix.Close(fd)
+		}
+		dialled <- err
+	}()
+	tid := <-thread
+	for accepted, signals := false, 0; ; signals++ {
+		select {
+		case err := <-dialled:
+			if err != nil {
+				t.Errorf("after %d signals: %v", signals, err)
+			}
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+		if err := unix.Tgkill(os.Getpid(), tid, unix.SIGURG); err != nil {
+			t.Fatal(err)
+		}
+		if signals > 2 && !accepted {
+			fd, _, err := unix.Accept(server)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(fd)
+			accepted = true
 		}
 	}
 }
