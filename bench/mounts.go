@@ -136,7 +136,7 @@ func mountCaddyfile(dir string, p *peer, cert, key string) []byte {
 `
 	var s strings.Builder
 	fmt.Fprintf(&s, "{\n%s\thttpout {\n\t\tinput radio upload\n\t}\n}\n", caddyOptions(dir, p))
-	fmt.Fprintf(&s, "http://:%d {\n\tbind 127.0.0.1\n\thttpout {\n\t\thmode source\n\t\tinput radio\n\t}\n%s}\n", p.mount.source.Port(), sink)
+	fmt.Fprintf(&s, "http://:%d {\n\tbind 127.0.0.1\n\thttpout {\n\t\thmode source\n\t\tinput radio\n\t\tmaxc 0\n\t\tmaxp 0\n\t}\n%s}\n", p.mount.source.Port(), sink)
 	fmt.Fprintf(&s, "https://:%d {\n\tbind 127.0.0.1\n\ttls \"%s\" \"%s\"\n%s}\n", p.mount.secure.Port(), cert, key, sink)
 	return []byte(s.String())
 }

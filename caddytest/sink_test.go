@@ -249,11 +249,16 @@ func TestLiveLeavesNothing(t *testing.T) {
 	s := start(t, setup{admin: true, sites: relay})
 	round := func() {
 		for _, p := range protocols {
-			up := beginLive(t, newClient(t, p), http.MethodPut, s.url(p.port, "/live.bin"), s.url("HTTP", "/live.bin"))
+			var clients []*http.Client
+			client := func() *http.Client {
+				c := newClient(t, p)
+				clients = append(clients, c)
+				return c
+			}
+			up := beginLive(t, client(), http.MethodPut, s.url(p.port, "/live.bin"), s.url("HTTP", "/live.bin"))
 			var all []*follower
 			for range 4 {
-				f := follow(t, newClient(t, p), s.url(p.port, "/live.bin"))
-				all = append(all, f)
+				all = append(all, follow(t, client(), s.url(p.port, "/live.bin")))
 			}
 			up.write("y")
 			all[0].want("y")
@@ -267,7 +272,11 @@ func TestLiveLeavesNothing(t *testing.T) {
 				up.finish()
 				all[2].wantEnd("")
 			}
+			all[0].cancel()
 			all[3].cancel()
+			for _, c := range clients {
+				c.CloseIdleConnections()
+			}
 		}
 	}
 	for range 2 {
