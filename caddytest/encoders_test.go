@@ -170,7 +170,7 @@ func TestEncoderReturns(t *testing.T) {
 	s := startRadio(t, "dst /live.mp3\nice\nreopen")
 	url := s.url("HTTP", "/live.mp3")
 	// a tag, as it begins with otherwise, is not audio
-	e := encoder{"ffmpeg", "mp3", "ffmpeg", ffmpegSource("-id3v2_version", "0")}
+	e := encoder{"ffmpeg", "mp3", "ffmpeg", ffmpegSource()}
 	first := e.start(t, s.mount("HTTP", "/studio.mp3"))
 	first.awaitMount(t, url, hasType(e.mediaType()))
 	heard := follow(t, newClient(t, plain), url).record(1 << 24)

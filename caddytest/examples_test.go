@@ -51,7 +51,16 @@ func TestExamples(t *testing.T) {
 			{"PUT", "/drafts/movie2.mp4", "alice", "wonderland", 403},
 		},
 	}
+	requests["radio"] = []request{
+		{"GET", "/live.mp3", "", "", 404},
+		{"PUT", "/live.mp3", "", "", 401},
+		{"PUT", "/live.mp3", "source", "hackme", 201},
+		{"GET", "/live.mp3", "", "", 404}, // it was short
+	}
+	requests["station"] = []request{{"HEAD", "/live.mp3", "", "", 200}, {"PUT", "/live.mp3", "", "", 405}}
+	requests["ingest"] = []request{{"PUT", "/camera.ts", "", "", 201}, {"GET", "/camera.ts", "", "", 405}}
 	port := regexp.MustCompile(`(?m)^(.*):8080 \{$`)
+	global := regexp.MustCompile(`(?m)^\{$`)
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".Caddyfile")
 		t.Run(name, func(t *testing.T) {
@@ -68,7 +77,13 @@ func TestExamples(t *testing.T) {
 				t.Fatal("the example does not listen on :8080")
 			}
 			text = port.ReplaceAll(text, []byte("${1}:{$$HTTP} {"))
-			writeFile(t, s.configFile(), "{\n\tadmin off\n\tpersist_config off\n\tdefault_bind 127.0.0.1\n\tauto_https off\n}\n"+string(text))
+			options := "{\n\tadmin off\n\tpersist_config off\n\tdefault_bind 127.0.0.1\n\tauto_https off\n"
+			if global.Match(text) {
+				text = global.ReplaceAllLiteral(text, []byte(options))
+			} else {
+				text = append([]byte(options+"}\n"), text...)
+			}
+			writeFile(t, s.configFile(), string(text))
 			s.run(t, setup{})
 			want, ok := requests[name]
 			if !ok {

@@ -40,7 +40,7 @@ func (q *request) sink() error {
 		return err
 	}
 	// before the header, so that the client gets whatever comes after it
-	r := q.join(s, false)
+	r := q.join(s, sinkbus.JoinOptions{})
 	q.sinkHeader(s)
 	if q.r.Method == http.MethodHead {
 		return nil
@@ -50,13 +50,14 @@ func (q *request) sink() error {
 	return q.listen(r, find)
 }
 
-// join returns a reader of a stream for the client, which has waited for it or
-// comes later. It is nil if there is no stream, or not any more.
-func (q *request) join(s *sinkbus.Stream, waited bool) *sinkbus.LiveReader {
+// join returns a reader of a stream for the client, which begins as o says. It is
+// nil if there is no stream, or not any more.
+func (q *request) join(s *sinkbus.Stream, o sinkbus.JoinOptions) *sinkbus.LiveReader {
 	if s == nil || q.r.Method != http.MethodGet {
 		return nil
 	}
-	r, err := s.Join(q.r.Context(), sinkbus.JoinOptions{MaxLag: q.maxAsync, Block: q.opts.BlockIO, Start: waited})
+	o.MaxLag, o.Block = q.maxAsync, q.opts.BlockIO
+	r, err := s.Join(q.r.Context(), o)
 	if err != nil {
 		return nil
 	}
@@ -181,7 +182,7 @@ func (q *request) listen(r *sinkbus.LiveReader, find func() *sinkbus.Stream) err
 		}
 		ended := err == nil || errors.Is(err, io.EOF)
 		if next := q.nextStream(l, s, find); next != nil {
-			r = q.join(next, true)
+			r = q.join(next, sinkbus.JoinOptions{Next: true})
 			continue
 		}
 		if ended {
@@ -203,7 +204,7 @@ func (q *request) awaitFirst(find func() *sinkbus.Stream) *sinkbus.LiveReader {
 		if s == nil {
 			return nil
 		}
-		if r := q.join(s, true); r != nil {
+		if r := q.join(s, sinkbus.JoinOptions{Start: true}); r != nil {
 			return r
 		}
 	}

@@ -36,8 +36,9 @@ type joinPoint struct {
 type live struct {
 	framer Framer
 
-	// join is the newest join point, nil while there is none.
-	join atomic.Pointer[joinPoint]
+	// join is the newest join point, nil while there is none, and firstJoin the
+	// first one that was found.
+	join, firstJoin atomic.Pointer[joinPoint]
 
 	// info is what the framer knows.
 	info atomic.Pointer[Info]
@@ -75,8 +76,12 @@ func newLive(framer Framer) *live {
 	l.anywhere.Store(framer == nil)
 	l.collect = func(off int64, join bool) {
 		l.found = append(l.found, off)
-		if join {
-			l.foundJoin = off
+		if !join {
+			return
+		}
+		l.foundJoin = off
+		if l.firstJoin.Load() == nil {
+			l.firstJoin.Store(&joinPoint{off, l.framer.Header()})
 		}
 	}
 	return l

@@ -121,6 +121,46 @@ func TestJoinBeginsWithHeaderAndJoinPoint(t *testing.T) {
 	}
 }
 
+// TestNextStreamBeginsAtItsFirstJoinPoint has a reader go on with a stream that
+// begins with something else.
+func TestNextStreamBeginsAtItsFirstJoinPoint(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		framer Framer
+		writes []string
+		want   string
+	}{
+		{"known later", &lineFramer{loose: true}, []string{"tag\n", "x\n", "J1\nJ2\n"}, "J1\nJ2\n"},
+		{"with a header", &lineFramer{loose: true}, []string{"tag\nHead\nJ1\n", "J2\n"}, "Head\nJ1\nJ2\n"},
+		{"of no format", nil, []string{"tag\n", "J1\n"}, "tag\nJ1\n"},
+		{"too short to tell", &lineFramer{loose: true}, []string{"tag\n"}, "tag\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := openLive(t, tc.framer)
+			r := join(t, s, JoinOptions{Next: true})
+			var got strings.Builder
+			for _, p := range tc.writes {
+				io.WriteString(s, p)
+				got.WriteString(available(t, r))
+			}
+			s.Complete()
+			for {
+				p, err := r.Next(0)
+				if err == io.EOF {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				got.Write(p)
+			}
+			if got.String() != tc.want {
+				t.Errorf("got %q, want %q", got.String(), tc.want)
+			}
+		})
+	}
+}
+
 func TestJoinAnywhereWithoutFramer(t *testing.T) {
 	s := openLive(t, nil)
 	io.WriteString(s, "before")

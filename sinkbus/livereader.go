@@ -19,6 +19,10 @@ type JoinOptions struct {
 	// Start begins at the stream's first byte, as long as it is in memory: for
 	// who has waited for the stream.
 	Start bool
+
+	// Next begins at the stream's first join point, as long as the stream's
+	// first byte is in memory: for who goes on from another stream.
+	Next bool
 }
 
 // LiveReader is one client's position in a live stream: it begins where a
@@ -115,6 +119,18 @@ func (l *LiveReader) join() bool {
 		l.r.pos = start
 	case l.o.Start && start == 0:
 		l.r.pos, l.first = 0, true
+	case l.o.Next && start == 0:
+		first := l.s.live.firstJoin.Load()
+		switch {
+		case first != nil:
+			l.r.pos = first.off
+			l.header, l.give = first.header, first.header
+		case l.s.live.anywhere.Load() || l.s.State() != Open:
+			l.r.pos, l.first = 0, true
+		default:
+			l.r.pos = l.s.log.end.Load()
+			return false // it is not known yet where that is
+		}
 	case at != nil && at.off >= start:
 		l.r.pos = at.off
 		l.header, l.give = at.header, at.header

@@ -192,6 +192,8 @@ func (in *Input) Start() {
 
 // run fills the input until its producer ends or ctx is done.
 func (in *Input) run(ctx context.Context) {
+	// a producer may wait for clients to take what it writes
+	defer context.AfterFunc(ctx, in.CompleteAll)()
 	err := in.producer.Produce(ctx, in)
 	if ctx.Err() != nil {
 		// suspended or stopped: what is open has ended as it is

@@ -232,6 +232,10 @@ func TestFileOutputJoinsEndlessStream(t *testing.T) {
 	if got := fieldsOf(r.entries("stream was not taken", 1)[0]); got["stream"] != "/segment" || got["error"] != errPartial.Error() {
 		t.Errorf("got %v, want the segment to be refused", got)
 	}
+	eventually(t, "the stream was joined", func() bool {
+		entries, err := os.ReadDir(dir) // its file that is not yet complete
+		return err == nil && len(entries) == 1
+	})
 	write(t, s, strings.Repeat(frame, 10))
 	r.finish(o)
 	got := stored(t, dir)
