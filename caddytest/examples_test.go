@@ -119,7 +119,7 @@ func TestExamplesAreFormatted(t *testing.T) {
 // TestReadmeAdapts adapts each Caddyfile of the README.
 func TestReadmeAdapts(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"../README.md", "../docs/options.md"} {
+	for _, file := range []string{"../README.md", "../docs/options.md", "../docs/guides/radio.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
