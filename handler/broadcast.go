@@ -19,7 +19,7 @@ const (
 	gatherPerMember = time.Millisecond
 
 	// maxGather bounds that.
-	maxGather = 100 * time.Millisecond
+	maxGather = 130 * time.Millisecond
 
 	// minGathered is how many bytes are enough to be written at once: what a
 	// stream brings in gatherTime, if that is more.

@@ -12,8 +12,8 @@ const (
 	// liveTail is how much of a live stream is kept in memory at least.
 	liveTail = 2 << maxShift
 
-	// unframedAfter is how many bytes a framer may look at before it knows what
-	// they are.
+	// unframedAfter is how many bytes a framer may look at before it finds the
+	// first join point. They stay in memory: readers begin with them.
 	unframedAfter = 1 << 20
 
 	// maxBounds is how many boundaries of units are remembered.
@@ -119,7 +119,7 @@ func (l *live) wrote(p []byte, end int64) {
 		l.join.Store(&joinPoint{l.foundJoin, l.framer.Header()})
 		l.foundJoin = -1
 	}
-	if info.Unknown || info.MediaType == "" && end > unframedAfter {
+	if info.Unknown || l.join.Load() == nil && end > unframedAfter {
 		l.anywhere.Store(true)
 	}
 }
@@ -150,6 +150,9 @@ func (l *live) slack(maxLag, end int64) int64 {
 
 // memory returns the first byte that readers are to find in memory.
 func (l *live) memory(end int64) int64 {
+	if l.join.Load() == nil && !l.anywhere.Load() && end <= unframedAfter {
+		return 0
+	}
 	low := l.slack(l.lag.Load(), end)
 	if join := l.join.Load(); join != nil {
 		low = min(low, join.off)

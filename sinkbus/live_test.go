@@ -174,6 +174,35 @@ func TestJoinAnywhereWithoutFramer(t *testing.T) {
 	}
 }
 
+// TestJoinWithoutJoinPoints has readers come to a stream in which a framer never
+// finds what it looks for.
+func TestJoinWithoutJoinPoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openLive(t, &lineFramer{})
+		line := strings.Repeat("x", 999) + "\n"
+		for s.Size() < 2<<20 {
+			time.Sleep(10 * time.Millisecond)
+			r, err := s.Join(t.Context(), JoinOptions{MaxLag: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := s.Size()
+			io.WriteString(s, line)
+			want := int(s.Size()) // all there is, at first
+			switch {
+			case before > unframedAfter:
+				want = len(line)
+			case s.Size() > unframedAfter:
+				want = 0 // so many that the reader is moved ahead
+			}
+			if got := available(t, r); len(got) != want && before > 0 {
+				t.Fatalf("at %d: got %d bytes, want %d", before, len(got), want)
+			}
+			r.Close()
+		}
+	})
+}
+
 // TestJoinPointStaysInMemory writes much more than a tail after the only join
 // point.
 func TestJoinPointStaysInMemory(t *testing.T) {
