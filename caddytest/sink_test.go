@@ -3,9 +3,9 @@ package caddytest_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -172,11 +172,9 @@ func TestSlowListener(t *testing.T) {
 	fastTLS := follow(t, newClient(t, h2), s.url("HTTPS", "/live.bin"))
 	for _, method := range []string{"GET", "GET", "GET"} {
 		c := dial(t, s.addr("HTTP"))
-		raw, err := c.Conn.(syscall.Conn).SyscallConn()
-		if err != nil {
+		if err := c.Conn.(*net.TCPConn).SetReadBuffer(tcpBuffers); err != nil {
 			t.Fatal(err)
 		}
-		raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, tcpBuffers) })
 		c.send(rawText(method + " /live.bin HTTP/1.1\n\n"))
 	}
 	stuck := follow(t, newClient(t, h2), s.url("HTTPS", "/live.bin"))
