@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-httpout/httpout/sinkbus"
+	"github.com/caddy-httpout/httpout/sinkbus/icy"
 )
 
 func init() {
@@ -160,7 +161,7 @@ func (h *HTTP) pull(ctx context.Context, client *http.Client, in *Input, status 
 	d := sinkbus.Declared{
 		MediaType:  typeOf(resp.Header.Get("Content-Type"), resp.Request.URL.Path),
 		Length:     resp.ContentLength,
-		Properties: HeaderProperties(resp.Header),
+		Properties: icy.Properties(resp.Header),
 	}
 	if n := metaint(resp.Header); n > 0 {
 		body = newICYReader(body, n, func(title string) {
@@ -206,7 +207,7 @@ func (h *HTTP) request(ctx context.Context) (*http.Request, error) {
 
 // isIcecast tells whether a response is of a server for live streams.
 func isIcecast(h http.Header) bool {
-	p := HeaderProperties(h)
+	p := icy.Properties(h)
 	return metaint(h) > 0 || p.ServiceName != "" || p.Bitrate > 0 || len(p.Meta) > 0
 }
 

@@ -335,7 +335,7 @@ func TestMetadataOfIcecast(t *testing.T) {
 		s := in.open("/in")
 		s.next("01234567890123456789012345678901")
 		p := s.Known()
-		if s.Length != -1 || s.MediaType != "audio/mpeg" || p.ServiceName != "Radio" || p.Bitrate != 128000 || p.Meta["icy-genre"] != "jazz" {
+		if s.Length != -1 || s.MediaType != "audio/mpeg" || p.ServiceName != "Radio" || p.Bitrate != 128000 || p.Meta["ice-genre"] != "jazz" {
 			t.Errorf("got length %d, type %q, %+v", s.Length, s.MediaType, p)
 		}
 		if got := in.logs("title", 2).fields["title"]; got != "Another" {

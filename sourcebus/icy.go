@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/caddy-httpout/httpout/sinkbus/icy"
 )
 
 // maxMetaint is the longest way from one block of metadata to the next that is
@@ -93,7 +95,7 @@ func streamTitle(block []byte) (string, bool) {
 	if !ok {
 		title = bytes.TrimSuffix(rest, []byte("'"))
 	}
-	return headerText(string(title)), true
+	return icy.Text(string(title)), true
 }
 
 // icyConn is a connection on which old SHOUTcast servers may answer: their

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -13,78 +14,97 @@ import (
 )
 
 // Properties returns what the header of a source, or of a response to a
-// listener, says of the stream. What cannot be understood is left out.
+// listener, says of the stream. Names come back as sources write them, in lower
+// case: ice-genre for icy-genre, too. What cannot be understood is left out, and
+// so is what only concerns the connection.
 func Properties(h http.Header) sinkbus.Properties {
-	var p sinkbus.Properties
-	for key, values := range h {
-		name := strings.ToLower(key)
-		if !strings.HasPrefix(name, "ice-") && !strings.HasPrefix(name, "icy-") || len(values) == 0 {
-			continue
+	said := make(saying)
+	for _, prefix := range []string{"icy-", "ice-"} { // the latter count if there are both
+		for key, values := range h {
+			name, ok := strings.CutPrefix(strings.ToLower(key), prefix)
+			if ok && len(values) > 0 {
+				if value := Text(values[0]); value != "" {
+					said[name] = value
+				}
+			}
 		}
-		value := strings.TrimSpace(values[0])
-		if value == "" {
-			continue
-		}
+	}
+	said.pairs("audio-info")
+	said.pairs("video-info")
+	p := sinkbus.Properties{
+		ServiceName: said["name"],
+		SampleRate:  said.number("audio-info samplerate", "samplerate", "sr"),
+		Channels:    said.number("audio-info channels", "channels"),
+		Bitrate:     bitrate(said.number("audio-info bitrate", "bitrate", "br")),
+		Width:       said.number("video-info width"),
+		Height:      said.number("video-info height"),
+	}
+	for name, value := range said {
 		switch name {
-		case "ice-name", "icy-name":
-			p.ServiceName = value
-		case "ice-audio-info", "ice-video-info":
-			info(&p, value)
-		case "icy-br", "ice-bitrate":
-			// kb/s, of which some list several
-			first, _, _ := strings.Cut(value, ",")
-			if n := number(first); p.Bitrate == 0 {
-				p.Bitrate = n * 1000
-			}
-		case "icy-sr":
-			p.SampleRate = number(value)
-		case "icy-metaint", "icy-metadata", "icy-pub":
-			// of one connection, not of the stream
-		default:
-			if p.Meta == nil {
-				p.Meta = make(map[string]string)
-			}
-			p.Meta["ice-"+name[len("ice-"):]] = value
+		case "name", "audio-info", "video-info", "samplerate", "sr", "channels", "bitrate", "br",
+			"metaint", "metadata", "reset", "pub", "notice1", "notice2":
+			continue
 		}
+		if strings.Contains(name, " ") {
+			continue // of the pairs
+		}
+		if p.Meta == nil {
+			p.Meta = make(map[string]string)
+		}
+		p.Meta["ice-"+name] = value
 	}
 	return p
 }
 
-// info reads a list such as "samplerate=44100;channels=2;bitrate=128000", whose
-// names some encoders put "ice-" before. Bit rates below 5000 are in kb/s, as
-// those encoders write them.
-func info(p *sinkbus.Properties, list string) {
-	for item := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ';' || r == ',' }) {
-		name, value, _ := strings.Cut(strings.TrimSpace(item), "=")
-		n := number(value)
-		if n == 0 {
-			continue
-		}
-		switch strings.TrimPrefix(strings.ToLower(name), "ice-") {
-		case "samplerate":
-			p.SampleRate = n
-		case "channels":
-			p.Channels = n
-		case "bitrate":
-			if n < 5000 {
-				n *= 1000
-			}
-			p.Bitrate = n
-		case "width":
-			p.Width = n
-		case "height":
-			p.Height = n
+// saying is what fields of a header say, by their names without a prefix.
+type saying map[string]string
+
+// pairs takes the pairs of a field such as samplerate=44100;channels=2, whose
+// names some sources begin with ice-.
+func (s saying) pairs(field string) {
+	for pair := range strings.SplitSeq(s[field], ";") {
+		name, value, ok := strings.Cut(pair, "=")
+		if ok {
+			name = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(name)), "ice-")
+			s[field+" "+name] = value
 		}
 	}
 }
 
-// number returns a positive number, 0 for anything else.
-func number(text string) int {
-	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 31)
-	if err != nil {
-		return 0
+// number returns the first of the named that is a positive number, 0 if none is.
+// Of a list it takes the first item.
+func (s saying) number(names ...string) int {
+	for _, name := range names {
+		first, _, _ := strings.Cut(s[name], ",")
+		if n, err := strconv.ParseUint(strings.TrimSpace(first), 10, 31); err == nil && n > 0 {
+			return int(n)
+		}
 	}
-	return int(n)
+	return 0
+}
+
+// bitrate returns bits a second. Sources and servers give kilobits, but some of
+// them give bits: no stream that has these fields has so few bits or so many
+// kilobits that they could be confused.
+func bitrate(n int) int {
+	if n < 4000 {
+		return n * 1000
+	}
+	return n
+}
+
+// Text returns a value of a header, or a title, as UTF-8: what is not is taken for Latin-1,
+// which such fields often are.
+func Text(s string) string {
+	s = strings.TrimSpace(s)
+	if utf8.ValidString(s) {
+		return s
+	}
+	runes := make([]rune, 0, len(s))
+	for _, c := range []byte(s) {
+		runes = append(runes, rune(c))
+	}
+	return string(runes)
 }
 
 // SetHeader sets what is known of a stream in the header of a response, with the

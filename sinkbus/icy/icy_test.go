@@ -22,6 +22,14 @@ func TestProperties(t *testing.T) {
 		{"genre", "ice-genre", "jazz", "{Meta:map[ice-genre:jazz]}"},
 		{"listener's genre", "icy-genre", "jazz", "{Meta:map[ice-genre:jazz]}"},
 		{"of the connection", "icy-metaint", "16000", "{}"},
+		{"pairs with prefixes", "ice-audio-info", "ice-samplerate=48000; ICE-Bitrate=Quality 4 ;ice-quality=4", "{SampleRate:48000}"},
+		{"nonsense", "ice-audio-info", "bitrate;=;samplerate=-1;channels=99999999999", "{}"},
+		{"empty", "ice-genre", " ", "{}"},
+		{"Latin-1", "ice-name", "Caf\xe9", "{ServiceName:Café}"},
+		{"bits", "icy-br", "96000", "{Bitrate:96000}"},
+		{"sample rate", "icy-sr", "44100", "{SampleRate:44100}"},
+		{"public", "ice-public", "1", "{Meta:map[ice-public:1]}"},
+		{"notice", "icy-notice1", "<BR>", "{}"},
 		{"other", "Content-Type", "audio/mpeg", "{}"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -52,6 +60,18 @@ func describe(p sinkbus.Properties) string {
 	add("Height", p.Height, p.Height != 0)
 	add("Meta", p.Meta, p.Meta != nil)
 	return "{" + s + "}"
+}
+
+func TestPropertiesOfBothKinds(t *testing.T) {
+	h := http.Header{
+		"Icy-Name": {"old"}, "Ice-Name": {"new"}, "Icy-Genre": {"old"}, "Ice-Genre": {"new"},
+		"Ice-Bitrate": {"64"}, "Icy-Br": {"32"}, "Ice-Audio-Info": {"bitrate=128"},
+	}
+	for range 10 { // as maps have no order
+		if got, want := describe(Properties(h)), "{ServiceName:new Bitrate:128000 Meta:map[ice-genre:new]}"; got != want {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	}
 }
 
 func TestSetHeader(t *testing.T) {
