@@ -3,6 +3,7 @@ package handler
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,11 @@ const (
 
 	// maxFrame is the most that is written at a time.
 	maxFrame = 64 << 10
+
+	// shardSize is how many connections one goroutine writes to before another
+	// helps it, and maxShards bounds how many there are.
+	shardSize = 1000
+	maxShards = 4
 )
 
 // broadcast writes one stream to all the connections that were taken over for
@@ -45,7 +51,8 @@ type broadcast struct {
 
 	// The rest is the loop's.
 	members []*member
-	out     frameWriter
+	shared  frame
+	writers [maxShards]frameWriter
 	since   time.Time // of the rate
 	from    int64
 	rate    float64 // bytes a second
@@ -203,47 +210,64 @@ func (c *broadcast) admit() bool {
 	return false
 }
 
-// send writes a piece of the stream to every member.
+// send writes a piece of the stream to every member: in several goroutines where
+// there are so many that the last one would wait for long.
 func (c *broadcast) send(p []byte, off int64) {
-	var shared, own frame
-	shared.chunk = c.out.buffer
-	shared.set(p, off)
-	c.out.buffer = shared.chunk
-	kept := c.members[:0]
-	for _, m := range c.members {
-		f := &shared
+	c.shared.set(p, off)
+	shards := min(maxShards, runtime.GOMAXPROCS(0), 1+len(c.members)/shardSize)
+	size := (len(c.members) + shards - 1) / shards
+	var kept [maxShards][]*member
+	var wg sync.WaitGroup
+	for i := range shards {
+		part := c.members[min(i*size, len(c.members)):min((i+1)*size, len(c.members))]
+		if i == shards-1 {
+			kept[i] = c.sendTo(part, &c.writers[i])
+			break
+		}
+		wg.Go(func() { kept[i] = c.sendTo(part, &c.writers[i]) })
+	}
+	wg.Wait()
+	all := c.members[:0]
+	for _, part := range kept[:shards] {
+		all = append(all, part...)
+	}
+	clear(c.members[len(all):])
+	c.members = all
+	c.measure(off + int64(len(p)))
+}
+
+// sendTo writes the shared frame to some of the members, and returns those that
+// stay, in the same memory.
+func (c *broadcast) sendTo(members []*member, out *frameWriter) []*member {
+	var own frame
+	kept := members[:0]
+	for _, m := range members {
+		f := &c.shared
 		switch {
-		case m.fresh:
+		case m.fresh, m.from < f.from: // it is to find its place, or to catch up
 			c.giveBack(m, nil)
 			continue
-		case m.from >= shared.to:
-			kept = append(kept, m) // it has been given this already
-			continue
-		case m.from > shared.from:
-			own.set(p[m.from-off:], m.from)
-			f = &own
-		case m.from < shared.from:
-			c.giveBack(m, nil) // to catch up
-			continue
-		}
-		b := f.bytes(m.chunked)
-		n, err := c.out.write(m, b)
-		if err == nil && n == len(b) {
-			m.sent.Add(f.to - f.from)
-			m.from = f.to
+		case m.from >= f.to: // it has been given this already
 			kept = append(kept, m)
 			continue
+		case m.from > f.from:
+			own.set(f.plain()[m.from-f.from:], m.from)
+			f = &own
 		}
+		b := f.bytes(m.chunked)
+		n, err := out.write(m, b)
 		if err == nil {
-			m.rest = append(m.rest[:0], b[n:]...)
 			m.sent.Add(f.to - f.from)
 			m.from = f.to
+			if n == len(b) {
+				kept = append(kept, m)
+				continue
+			}
+			m.rest = append(m.rest[:0], b[n:]...)
 		}
 		c.giveBack(m, err)
 	}
-	clear(c.members[len(kept):])
-	c.members = kept
-	c.measure(off + int64(len(p)))
+	return kept
 }
 
 // measure keeps the rate of the stream.

@@ -10,8 +10,8 @@ import (
 )
 
 // WarnOpenWrites logs a warning for each site of a Caddy server in which
-// everybody may write: no rule covers its wdir, and no handler of the site
-// authenticates users. The server must be provisioned.
+// everybody may write: no rule covers its wdir, or it feeds an input, and no
+// handler of the site authenticates users. The server must be provisioned.
 func WarnOpenWrites(srv *caddyhttp.Server) {
 	for _, route := range srv.Routes {
 		var found []*Handler
@@ -20,6 +20,10 @@ func WarnOpenWrites(srv *caddyhttp.Server) {
 		}
 		for _, h := range found {
 			s := h.srv
+			if s.isSource() {
+				s.logger.Warn("everybody may upload: the site has no authentication",
+					zap.String("input", h.Input), zap.String("server", srv.Name()))
+			}
 			if s.writeDir != "" && s.rights().ForPath(access.Resolve(s.writeDir)) == nil {
 				s.logger.Warn("everybody may upload: no rule covers wdir and the site has no authentication",
 					zap.String("wdir", s.writeDir), zap.String("server", srv.Name()))

@@ -75,8 +75,6 @@ func (c *rawConn) wake() {
 
 // frameWriter writes to connections without waiting. It is for one goroutine.
 type frameWriter struct {
-	buffer []byte // of frames
-
 	b   []byte
 	n   int
 	err error

@@ -16,7 +16,7 @@ type rawConn struct{}
 func (*rawConn) wake() {}
 
 // frameWriter writes to connections without waiting.
-type frameWriter struct{ buffer []byte }
+type frameWriter struct{}
 
 func (*frameWriter) write(*member, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
