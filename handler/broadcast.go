@@ -135,11 +135,12 @@ func (b *broadcasts) of(s *sinkbus.Stream, off int64) (*broadcast, error) {
 	return c, nil
 }
 
-// join hands a member to the loop. It returns false when there is none any more.
+// join hands a member to the loop. It returns false when there is none any more,
+// and when a fresh member has something to look at already.
 func (c *broadcast) join(m *member) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended {
+	if c.ended || m.fresh && c.s.Size() > m.from {
 		return false
 	}
 	m.err = nil

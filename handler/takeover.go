@@ -183,6 +183,9 @@ func (l *rawListener) broadcast(s *sinkbus.Stream) error {
 		if c.join(m) {
 			break
 		}
+		if m.fresh {
+			return nil
+		}
 	}
 	if err := l.await(); err != nil {
 		return err

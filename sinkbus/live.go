@@ -40,6 +40,10 @@ type live struct {
 	// first one that was found.
 	join, firstJoin atomic.Pointer[joinPoint]
 
+	// scanned is up to where the framer has seen the stream: a little behind its
+	// end, while it looks.
+	scanned atomic.Int64
+
 	// info is what the framer knows.
 	info atomic.Pointer[Info]
 
@@ -101,6 +105,7 @@ func (l *live) wrote(p []byte, end int64) {
 	if l.framer == nil {
 		return
 	}
+	defer l.scanned.Store(end)
 	l.found = l.found[:0]
 	l.framer.Scan(p, l.collect)
 	info := l.framer.Info()

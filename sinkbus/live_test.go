@@ -161,6 +161,35 @@ func TestNextStreamBeginsAtItsFirstJoinPoint(t *testing.T) {
 	}
 }
 
+// TestJoinWhileTheFirstBytesCome has a reader wait for the first join point, which
+// comes with all bytes that there are.
+func TestJoinWhileTheFirstBytesCome(t *testing.T) {
+	const text = "tag\nJ1\nJ2\n"
+	for range 3000 {
+		s := openLive(t, &lineFramer{loose: true})
+		r, err := s.Join(t.Context(), JoinOptions{Next: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { io.WriteString(s, text) })
+		var got []byte
+		for len(got) < len("J1\nJ2\n") {
+			p, err := r.Next(0) // the test hangs here if it misses the join point
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, p...)
+		}
+		if string(got) != "J1\nJ2\n" {
+			t.Fatalf("got %q", got)
+		}
+		wg.Wait()
+		r.Close()
+		s.Complete()
+	}
+}
+
 func TestJoinAnywhereWithoutFramer(t *testing.T) {
 	s := openLive(t, nil)
 	io.WriteString(s, "before")

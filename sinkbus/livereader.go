@@ -3,6 +3,7 @@ package sinkbus
 import (
 	"context"
 	"errors"
+	"io"
 )
 
 // JoinOptions say how a reader follows a live stream.
@@ -111,7 +112,9 @@ func (l *LiveReader) join() bool {
 	}
 	start := l.s.log.start.Load()
 	var at *joinPoint
+	var scanned int64 // before what the framer found: more bytes may bring more
 	if l.s.live != nil {
+		scanned = l.s.live.scanned.Load()
 		at = l.s.live.join.Load()
 	}
 	switch {
@@ -128,7 +131,7 @@ func (l *LiveReader) join() bool {
 		case l.s.live.anywhere.Load() || l.s.State() != Open:
 			l.r.pos, l.first = 0, true
 		default:
-			l.r.pos = l.s.log.end.Load()
+			l.r.pos = scanned
 			return false // it is not known yet where that is
 		}
 	case at != nil && at.off >= start:
@@ -139,7 +142,7 @@ func (l *LiveReader) join() bool {
 	case start == 0:
 		l.r.pos, l.first = 0, true
 	default:
-		l.r.pos = l.s.log.end.Load()
+		l.r.pos = scanned
 		return false
 	}
 	l.joined = true
@@ -207,10 +210,17 @@ func (l *LiveReader) TryNext(limit int64) ([]byte, error) {
 	return p, err
 }
 
-// ended returns why there is nothing to wait for, nil if there is.
+// ended returns why there is nothing to wait for, for a reader that has not
+// joined; nil if there is.
 func (l *LiveReader) ended() error {
-	_, err := l.r.TryNext(1)
-	return err
+	switch state := l.s.State(); {
+	case state == Aborted:
+		return l.s.Err()
+	case state == Complete && !l.join(): // as nothing changes any more
+		return io.EOF
+	default:
+		return nil
+	}
 }
 
 // behind tells whether the reader is to be moved.
