@@ -25,7 +25,7 @@ const (
 	// minGathered is how many bytes are enough to be written at once: what a
 	// stream brings in gatherTime, if that is more.
 	minGathered = 2000
-	gatherTime  = 6 * time.Millisecond
+	gatherTime  = 3 * time.Millisecond
 
 	// maxFrame is the most that is written at a time.
 	maxFrame = 64 << 10
